@@ -1,0 +1,7 @@
+"""`python -m automations`."""
+
+import sys
+
+from automations.cli import main
+
+sys.exit(main())

@@ -1,0 +1,156 @@
+"""What an action client is: a frozen config with one method, `run`.
+
+A client returns `Sent` or raises one of two errors. It never loops, sleeps, logs or writes to the database: trying
+again, recording and rate limits are stages around it.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, ClassVar, Literal, Protocol
+from uuid import UUID
+
+from automations.http import Answer, Http, NotSent, OutcomeUnknown, Refused
+
+Kind = Literal["plain", "template", "json_template", "secret"]
+
+
+class InvalidConfig(ValueError):
+    """A config that cannot be saved; the text names the field and says what to change."""
+
+
+class Rejected(Exception):  # noqa: N818 - the outcome's name
+    """Sending it again cannot help: FAILED, kept for people to see and send again."""
+
+    def __init__(self, reason: str, answer: Answer | None = None) -> None:
+        super().__init__(reason)
+        self.reason, self.answer = reason, answer
+
+
+class RetryLater(Exception):  # noqa: N818 - the outcome's name
+    """It may work later. `after`: seconds the receiver asked to wait; `unknown`: it may have arrived all the same."""
+
+    def __init__(
+        self, reason: str, after: float | None = None, *, unknown: bool = False, answer: Answer | None = None
+    ) -> None:
+        super().__init__(reason)
+        self.reason, self.after, self.unknown, self.answer = reason, after, unknown, answer
+
+
+@dataclass(frozen=True)
+class Sent:
+    """It arrived. `answer` is what the receiver said, where it spoke HTTP."""
+
+    answer: Answer | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What is to be sent. `event` holds every attribute, `message` (the default one) and the links included."""
+
+    id: UUID
+    tenant_id: UUID
+    number: int
+    event: Mapping[str, Any]
+    automation_name: str
+    is_test: bool = False
+
+
+class Orchestration(Protocol):
+    """What actions may do on the watched side."""
+
+    async def cancel_flow_run(self, tenant_id: UUID, flow_run_id: UUID, *, message: str, caused_by: UUID) -> str:
+        """Cancel a run and return the state it is in now; NotFound where it is gone."""
+
+
+class Tools:
+    """What a client works with during one attempt, and what it leaves for the ledger.
+
+    `request` is what was sent as people may see it: set before sending, so that it is kept whatever comes of it.
+    """
+
+    def __init__(
+        self, *, http: Http, orchestration: Orchestration, secrets: Mapping[str, str], destination: str
+    ) -> None:
+        self.orchestration = orchestration
+        self.request: Any = None
+        self._http, self._secrets, self._destination = http, secrets, destination
+
+    def secret(self, name: str) -> str:
+        """A secret's value; Rejected, naming it, where it does not exist or does not open."""
+        try:
+            return self._secrets[name]
+        except KeyError:
+            raise Rejected(f"The secret {name!r} does not exist. Set it, then send this again.") from None
+
+    async def post(self, url: str, *, content: bytes, headers: Mapping[str, str]) -> Answer:
+        """POST through the guarded transport; what never left or may not have arrived becomes a contract error."""
+        try:
+            return await self._http.post(url, content=content, headers=headers, destination=self._destination)
+        except Refused as error:
+            raise Rejected(str(error)) from error
+        except NotSent as error:
+            raise RetryLater(str(error)) from error
+        except OutcomeUnknown as error:
+            raise RetryLater(str(error), unknown=True) from error
+
+
+class Action(Protocol):
+    """A client: a frozen dataclass whose fields are its config."""
+
+    KEY: ClassVar[str]
+    TYPE: ClassVar[str]
+    NEEDS_FLOW_RUN: ClassVar[bool]
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @classmethod
+    def example(cls) -> "Action":
+        """A config that is complete, for documentation and the conformance tests."""
+
+    @property
+    def destination(self) -> str:
+        """What this shares its limits with: never a secret, only its name."""
+
+    async def run(self, delivery: Delivery, tools: Tools) -> Sent:
+        """Send it, once."""
+
+
+def plain(description: str, default: Any = MISSING) -> Any:
+    """A field taken as it is written."""
+    return field(default=default, metadata={"kind": "plain", "description": description})
+
+
+def secret(description: str, default: Any = MISSING) -> Any:
+    """A field that names a secret."""
+    return field(default=default, metadata={"kind": "secret", "description": description})
+
+
+def template(description: str, default: Any = None) -> Any:
+    """A text with `{attributes}` of the event."""
+    return field(default=default, metadata={"kind": "template", "description": description})
+
+
+def json_template(description: str, default: Any = None) -> Any:
+    """A JSON value with `{attributes}` of the event in its keys and strings."""
+    return field(default=default, metadata={"kind": "json_template", "description": description})
+
+
+def values_of_kind(action: Action, kind: Kind) -> Iterator[tuple[str, Any]]:
+    """The (field name, value) pairs of a config's fields of one kind that are set."""
+    for item in fields(action):
+        value = getattr(action, item.name)
+        if item.metadata["kind"] == kind and value is not None:
+            yield item.name, value
+
+
+def secret_names(action: Action) -> list[str]:
+    """Names of the secrets that a config refers to, each once."""
+    return list(dict.fromkeys(value for _, value in values_of_kind(action, "secret")))
+
+
+def require_text(action: Action, *names: str) -> None:
+    """Raise InvalidConfig for a field that is empty or blank."""
+    for name in names:
+        value = getattr(action, name)
+        if not isinstance(value, str) or not value.strip():
+            raise InvalidConfig(f"{action.KEY}.{name} must not be empty.")

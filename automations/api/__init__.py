@@ -1,0 +1,1 @@
+"""The GraphQL surface: the only place that knows strawberry."""

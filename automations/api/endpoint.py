@@ -1,0 +1,151 @@
+"""GraphQL over HTTP: reads requests, runs them over the schema, writes answers.
+
+A body is JSON with `query`, `operationName` and `variables` (an object, or JSON in a string as Prefect 1 clients send
+it), or an array of such objects, answered in order.
+"""
+
+from typing import Any
+from uuid import UUID
+
+import orjson
+from graphql import GraphQLError
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+from strawberry.types import ExecutionResult
+
+from automations.api.context import RequestContext, Services
+from automations.api.execution import error_answers
+from automations.api.schema import schema
+from automations.errors import InvalidInput, LimitExceeded, RequestError, Unauthenticated
+from automations.orchestration.tenants import tenant_exists
+
+JSON = "application/json"
+GRAPHQL_JSON = "application/graphql-response+json"
+MOST_OPERATIONS = 25
+
+
+class GraphQLEndpoint:
+    """POST /graphql, and POST / for the Prefect 1 client."""
+
+    def __init__(self, services: Services, *, default_tenant_id: UUID, max_body_bytes: int) -> None:
+        self._services, self._max_body_bytes = services, max_body_bytes
+        self._default_tenant_id = default_tenant_id
+        self._known_tenants = {default_tenant_id}
+
+    async def __call__(self, request: Request) -> Response:
+        media_type = GRAPHQL_JSON if GRAPHQL_JSON in request.headers.get("accept", "") else JSON
+        if request.headers.get("content-type", "").split(";")[0].strip().lower() != JSON:
+            return _refuse(415, InvalidInput(f"Send the request as {JSON}."), media_type)
+        try:
+            body = orjson.loads(await self._read(request))
+            operations = _operations(body)
+            context = await self._context(request)
+        except orjson.JSONDecodeError:
+            return _refuse(400, InvalidInput("The body is not JSON."), media_type)
+        except LimitExceeded as error:
+            return _refuse(413, error, media_type)
+        except Unauthenticated as error:
+            return _refuse(401, error, media_type)
+        except InvalidInput as error:
+            return _refuse(400, error, media_type)
+        except ClientDisconnect:
+            return Response(status_code=499)
+        answers = [await self._execute(operation, context) for operation in operations]
+        status = 400 if media_type == GRAPHQL_JSON and not any("data" in answer for answer in answers) else 200
+        answer = answers if isinstance(body, list) else answers[0]
+        return Response(orjson.dumps(answer), status, media_type=media_type)
+
+    async def _read(self, request: Request) -> bytes:
+        chunks, size = [], 0
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > self._max_body_bytes:
+                raise LimitExceeded(f"The body is larger than {self._max_body_bytes} bytes.")
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+    async def _context(self, request: Request) -> RequestContext:
+        headers = request.headers
+        tenant_id = self._default_tenant_id
+        if given := headers.get("x-prefect-tenant-id"):
+            tenant_id = _uuid(given, "X-PREFECT-TENANT-ID")
+            if tenant_id not in self._known_tenants:
+                async with self._services.database.connection() as connection:
+                    if not await tenant_exists(connection, tenant_id):
+                        raise Unauthenticated(f"There is no tenant {tenant_id}.")
+                self._known_tenants.add(tenant_id)
+        agent_id = headers.get("x-prefect-agent-id")
+        return RequestContext(
+            services=self._services,
+            tenant_id=tenant_id,
+            agent_id=_uuid(agent_id, "X-PREFECT-AGENT-ID") if agent_id else None,
+            core_version=headers.get("x-prefect-core-version"),
+        )
+
+    async def _execute(self, operation: dict[str, Any], context: RequestContext) -> dict[str, Any]:
+        own = RequestContext(context.services, context.tenant_id, context.agent_id, context.core_version)
+        try:
+            result = await schema.execute(
+                operation["query"],
+                variable_values=operation["variables"],
+                context_value=own,
+                operation_name=operation["operationName"],
+            )
+        except (CannotGetOperationTypeError, InvalidOperationTypeError) as error:
+            return {"errors": _request_error(InvalidInput(_operation_problem(error)))}
+        return _answer(result)
+
+
+def _operations(body: Any) -> list[dict[str, Any]]:
+    if not isinstance(body, list):
+        return [_operation(body)]
+    if not 1 <= len(body) <= MOST_OPERATIONS:
+        raise InvalidInput(f"A batch has 1 to {MOST_OPERATIONS} operations; this one has {len(body)}.")
+    return [_operation(item) for item in body]
+
+
+def _operation(body: Any) -> dict[str, Any]:
+    if not isinstance(body, dict) or not isinstance(body.get("query"), str) or not body["query"].strip():
+        raise InvalidInput('An operation is an object with a "query".')
+    variables, name = body.get("variables"), body.get("operationName")
+    if isinstance(variables, str):
+        try:
+            variables = orjson.loads(variables) if variables else None
+        except orjson.JSONDecodeError:
+            raise InvalidInput('"variables" is a string that is not JSON.') from None
+    if variables is not None and not isinstance(variables, dict):
+        raise InvalidInput('"variables" must be an object.')
+    if name is not None and not isinstance(name, str):
+        raise InvalidInput('"operationName" must be a string.')
+    return {"query": body["query"], "variables": variables, "operationName": name or None}
+
+
+def _answer(result: ExecutionResult) -> dict[str, Any]:
+    answer: dict[str, Any] = {}
+    if result.errors:
+        answer["errors"] = error_answers(result.errors)
+    if result.data is not None or not result.errors or any(error.path for error in result.errors):
+        answer["data"] = result.data
+    return answer
+
+
+def _operation_problem(error: Exception) -> str:
+    if isinstance(error, InvalidOperationTypeError):
+        return "Subscriptions are not served here."
+    return "Name the operation to run in operationName."
+
+
+def _request_error(error: RequestError) -> list[dict[str, Any]]:
+    return error_answers([GraphQLError(str(error), original_error=error)])
+
+
+def _refuse(status: int, error: RequestError, media_type: str) -> Response:
+    return Response(orjson.dumps({"errors": _request_error(error)}), status, media_type=media_type)
+
+
+def _uuid(text: str, header: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise InvalidInput(f"The header {header} is not a UUID.") from None

@@ -1,0 +1,136 @@
+"""Inputs that several mutations share: an event, an action's config, an automation's actions."""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from enum import Enum
+from typing import Any, Optional, get_type_hints
+from uuid import UUID
+
+import strawberry
+from strawberry.types.unset import UNSET
+
+from automations.actions import CLIENTS
+from automations.actions.contract import Action
+from automations.api.scalars import Json, Uuid
+from automations.definitions.actions import parse_action
+from automations.errors import InvalidInput
+from automations.events import FLOW_RUN_STATE_CHANGED
+from automations.orchestration.states import STATE_GROUPS
+
+
+def given(value: Any) -> dict[str, Any]:
+    """An input's fields that were given, by name; a null counts as given."""
+    return {item.name: getattr(value, item.name) for item in fields(value) if getattr(value, item.name) is not UNSET}
+
+
+def _config_input(client: type[Action]) -> Any:
+    """The GraphQL input of a client, from its config's fields."""
+    hints = get_type_hints(client)
+    annotations: dict[str, Any] = {}
+    values: dict[str, Any] = {}
+    for item in fields(client):
+        python = Json if item.metadata["kind"] == "json_template" else str
+        required = item.default is MISSING
+        annotations[item.name] = python if required else Optional[python]
+        values[item.name] = strawberry.field(
+            **({} if required else {"default": UNSET}), description=item.metadata["description"]
+        )
+    assert set(hints) >= set(annotations)  # noqa: S101
+    return strawberry.input(
+        type(f"{client.KEY}_config", (), {"__annotations__": annotations, "__module__": __name__, **values}),
+        name=f"{client.KEY}_config_input",
+        description=(client.__doc__ or "").strip(),
+    )
+
+
+def _one_key_input(name: str, description: str, more: Mapping[str, tuple[Any, str]]) -> Any:
+    """An input with a field for each client, of which exactly one is to be given."""
+    choices: dict[str, tuple[Any, str]] = {
+        client.KEY: (_CONFIG_INPUTS[client.KEY], (client.__doc__ or "").strip()) for client in CLIENTS
+    } | dict(more)
+    return strawberry.input(
+        type(
+            name,
+            (),
+            {
+                "__annotations__": {key: Optional[type_] for key, (type_, _) in choices.items()},
+                "__module__": __name__,
+                **{key: strawberry.field(default=UNSET, description=text) for key, (_, text) in choices.items()},
+            },
+        ),
+        name=name,
+        description=description,
+    )
+
+
+_CONFIG_INPUTS = {client.KEY: _config_input(client) for client in CLIENTS}
+
+ActionConfigInput = _one_key_input("action_config_input", "An action's config: exactly one key.", {})
+AutomationActionInput = _one_key_input(
+    "automation_action_input",
+    "One of an automation's actions: exactly one key, a config or the id of a saved action.",
+    {"action_id": (Uuid, "Id of a saved action.")},
+)
+
+
+def action_from(config: Any) -> Action:
+    """The action that a config input describes; InvalidInput says what is wrong with it."""
+    return parse_action({key: None if value is None else given(value) for key, value in given(config).items()})
+
+
+def automation_actions_from(inputs: list[Any]) -> list[Action | UUID]:
+    """The actions of an automation: configs and ids."""
+    return [_automation_action(item) for item in inputs]
+
+
+def _automation_action(item: Any) -> Action | UUID:
+    chosen = {key: value for key, value in given(item).items() if value is not None}
+    if list(chosen) == ["action_id"]:
+        return UUID(str(chosen["action_id"]))
+    if "action_id" in chosen:
+        raise InvalidInput("An action takes exactly one key: action_id or a config, not both.")
+    return action_from(item)
+
+
+StateGroup = strawberry.enum(
+    Enum("state_group", {name: name for name in STATE_GROUPS}),  # type: ignore[misc]
+    name="state_group",
+    description="A group of states. "
+    + " ".join(f"{name}: {', '.join(states) if name != 'ALL' else 'every state'}." for name, states in STATE_GROUPS.items()),
+)
+
+
+@strawberry.input(
+    name="flow_run_state_changed_input", description="A flow run enters a state. Give either states or state_group."
+)
+class FlowRunStateChangedInput:
+    states: list[str] | None = strawberry.field(
+        default=UNSET, description="Names of states, compared without case and matched exactly."
+    )
+    state_group: StateGroup | None = strawberry.field(  # type: ignore[valid-type]
+        default=UNSET, description="A group of states instead."
+    )
+    flow_group_ids: list[Uuid] | None = strawberry.field(
+        default=UNSET, description="Runs of these flow groups; of all flows by default."
+    )
+    project_ids: list[Uuid] | None = strawberry.field(
+        default=UNSET, description="Runs of flows in these projects; in all by default."
+    )
+
+
+@strawberry.input(name="automation_event_input", description="What an automation waits for: exactly one key.")
+class AutomationEventInput:
+    flow_run_state_changed: FlowRunStateChangedInput | None = strawberry.field(
+        default=UNSET, description="A flow run enters a state."
+    )
+
+
+def event_from(event: AutomationEventInput) -> dict[str, Any]:
+    """The event as the definitions take it: `{key: {…}}` of plain values."""
+    state_changed = event.flow_run_state_changed
+    if not state_changed:
+        return {}
+    values = given(state_changed)
+    if group := values.get("state_group"):
+        values["state_group"] = group.value
+    return {FLOW_RUN_STATE_CHANGED.key: values}

@@ -1,0 +1,1 @@
+"""Mutations, one file a noun: a thin layer that hands plain values to the functions that do the work."""

@@ -1,0 +1,56 @@
+"""Actions."""
+
+import strawberry
+
+from automations.api.inputs import ActionConfigInput, action_from
+from automations.api.payloads import SavedPayload, SuccessPayload
+from automations.api.scalars import Uuid
+from automations.definitions import actions
+
+
+@strawberry.input(name="create_action_input", description="An action to save.")
+class CreateActionInput:
+    config: ActionConfigInput = strawberry.field(description="Its config: exactly one key.")  # type: ignore[valid-type]
+    name: str | None = strawberry.field(default=None, description="Its name.")
+    idempotency_key: str | None = strawberry.field(default=None, description="The same key gives the same action.")
+
+
+@strawberry.input(name="update_action_input", description="What to change; what is absent stays.")
+class UpdateActionInput:
+    action_id: Uuid = strawberry.field(description="The action.")
+    config: ActionConfigInput | None = strawberry.field(default=None, description="Its new config.")  # type: ignore[valid-type]
+    name: str | None = strawberry.field(default=None, description="Its new name.")
+
+
+@strawberry.input(name="delete_action_input", description="An action to delete.")
+class DeleteActionInput:
+    action_id: Uuid = strawberry.field(description="The action.")
+
+
+@strawberry.type
+class ActionMutations:
+    @strawberry.mutation(description="Save an action.")
+    async def create_action(self, info: strawberry.Info, input: CreateActionInput) -> SavedPayload | None:  # noqa: A002
+        action = action_from(input.config)
+        async with info.context.database.transaction() as connection:
+            action_id = await actions.create_action(
+                connection, info.context.tenant_id, action, name=input.name, idempotency_key=input.idempotency_key
+            )
+            warnings = await actions.missing_secrets(connection, info.context.tenant_id, [action])
+        return SavedPayload(id=action_id, warnings=warnings)
+
+    @strawberry.mutation(description="Change an action. Deliveries that are pending are sent with the new config.")
+    async def update_action(self, info: strawberry.Info, input: UpdateActionInput) -> SavedPayload | None:  # noqa: A002
+        action = None if input.config is None else action_from(input.config)
+        async with info.context.database.transaction() as connection:
+            await actions.update_action(
+                connection, info.context.tenant_id, input.action_id, action=action, name=input.name
+            )
+            warnings = await actions.missing_secrets(connection, info.context.tenant_id, [action] if action else [])
+        return SavedPayload(id=input.action_id, warnings=warnings)
+
+    @strawberry.mutation(description="Delete an action that no automation uses.")
+    async def delete_action(self, info: strawberry.Info, input: DeleteActionInput) -> SuccessPayload | None:  # noqa: A002
+        async with info.context.database.transaction() as connection:
+            await actions.delete_action(connection, info.context.tenant_id, input.action_id)
+        return SuccessPayload()

@@ -1,0 +1,74 @@
+"""Agents."""
+
+from datetime import UTC, datetime
+
+import strawberry
+
+from automations.api.payloads import IdPayload, SuccessPayload
+from automations.api.scalars import Timestamp, Uuid
+from automations.orchestration import agents
+
+
+@strawberry.input(name="register_agent_input", description="An agent that starts.")
+class RegisterAgentInput:
+    type: str | None = strawberry.field(default=None, description="Its type, such as LocalAgent.")
+    name: str | None = strawberry.field(default=None, description="Its name.")
+    labels: list[str] | None = strawberry.field(default=None, description="Its labels.")
+    tenant_id: Uuid | None = strawberry.field(default=None, description="Accepted and not used: the caller's tenant counts.")
+    agent_config_id: Uuid | None = strawberry.field(default=None, description="The agent config it shares with its group.")
+
+
+@strawberry.input(name="get_runs_in_queue_input", description="What an agent can take.")
+class GetRunsInQueueInput:
+    before: Timestamp | None = strawberry.field(default=None, description="Runs that may start before this; now by default.")
+    labels: list[str] | None = strawberry.field(default=None, description="The agent's labels.")
+    tenant_id: Uuid | None = strawberry.field(default=None, description="Accepted and not used: the caller's tenant counts.")
+
+
+@strawberry.input(name="delete_agent_input", description="An agent to forget.")
+class DeleteAgentInput:
+    agent_id: Uuid = strawberry.field(description="The agent.")
+
+
+@strawberry.type(name="runs_in_queue_payload", description="Runs that wait for an agent.")
+class RunsInQueuePayload:
+    flow_run_ids: list[Uuid] = strawberry.field(description="Their ids, oldest first, 25 at most.")
+
+
+@strawberry.type
+class AgentMutations:
+    @strawberry.mutation(description="Register an agent; the same one gets the same id.")
+    async def register_agent(self, info: strawberry.Info, input: RegisterAgentInput) -> IdPayload | None:  # noqa: A002
+        async with info.context.database.connection() as connection:
+            agent_id = await agents.register_agent(
+                connection,
+                info.context.tenant_id,
+                name=input.name,
+                type_=input.type,
+                core_version=info.context.core_version,
+                labels=input.labels or [],
+                agent_config_id=input.agent_config_id,
+            )
+        return IdPayload(id=agent_id)
+
+    @strawberry.mutation(description="Ask for work; the agent's only sign of life.")
+    async def get_runs_in_queue(
+        self, info: strawberry.Info, input: GetRunsInQueueInput  # noqa: A002
+    ) -> RunsInQueuePayload | None:
+        now = datetime.now(UTC)
+        async with info.context.database.connection() as connection:
+            flow_run_ids = await agents.get_runs_in_queue(
+                connection,
+                info.context.tenant_id,
+                before=input.before or now,
+                labels=input.labels or [],
+                agent_id=info.context.agent_id,
+                now=now,
+            )
+        return RunsInQueuePayload(flow_run_ids=flow_run_ids)
+
+    @strawberry.mutation(description="Forget an agent.")
+    async def delete_agent(self, info: strawberry.Info, input: DeleteAgentInput) -> SuccessPayload | None:  # noqa: A002
+        async with info.context.database.connection() as connection:
+            await agents.delete_agent(connection, info.context.tenant_id, input.agent_id)
+        return SuccessPayload()

@@ -1,0 +1,36 @@
+"""Secrets."""
+
+import strawberry
+
+from automations.api.payloads import SuccessPayload
+from automations.api.scalars import Json
+from automations.definitions import secrets
+
+
+@strawberry.input(name="set_secret_input", description="A secret to keep; its value is never shown again.")
+class SetSecretInput:
+    name: str = strawberry.field(description="Its name, 1 to 255 characters.")
+    value: Json = strawberry.field(description="Its value: any JSON, 64 kB at most.")
+
+
+@strawberry.input(name="delete_secret_input", description="A secret to delete.")
+class DeleteSecretInput:
+    name: str = strawberry.field(description="Its name.")
+
+
+@strawberry.type
+class SecretMutations:
+    @strawberry.mutation(description="Set a secret, in place of an earlier one of this name.")
+    async def set_secret(self, info: strawberry.Info, input: SetSecretInput) -> SuccessPayload | None:  # noqa: A002
+        services = info.context.services
+        async with services.database.connection() as connection:
+            await secrets.set_secret(
+                connection, services.vault, info.context.tenant_id, name=input.name, value=input.value
+            )
+        return SuccessPayload()
+
+    @strawberry.mutation(description="Delete a secret.")
+    async def delete_secret(self, info: strawberry.Info, input: DeleteSecretInput) -> SuccessPayload | None:  # noqa: A002
+        async with info.context.database.connection() as connection:
+            await secrets.delete_secret(connection, info.context.tenant_id, input.name)
+        return SuccessPayload()

@@ -1,0 +1,73 @@
+"""The schema: every read of every table, and the mutations of every noun."""
+
+from typing import Any
+
+import strawberry
+from strawberry.extensions import ParserCache, ValidationCache
+from strawberry.schema.config import StrawberryConfig
+
+from automations.api.execution import ExecutionContext
+from automations.api.mutations.actions import ActionMutations
+from automations.api.mutations.agents import AgentMutations
+from automations.api.mutations.automations import AutomationMutations
+from automations.api.mutations.flow_runs import FlowRunMutations
+from automations.api.mutations.flows import FlowMutations
+from automations.api.mutations.hooks import HookMutations
+from automations.api.mutations.secrets import SecretMutations
+from automations.api.mutations.tenants import TenantMutations
+from automations.api.reads import read_fields
+from automations.api.scalars import SCALARS
+from automations.definitions import secrets
+
+CACHED_DOCUMENTS = 500
+
+
+async def _hello() -> str | None:
+    return "👋"
+
+
+async def _secret_names(info: strawberry.Info) -> list[str]:
+    async with info.context.database.connection() as connection:
+        return await secrets.secret_names(connection, info.context.tenant_id)
+
+
+_query_fields: dict[str, Any] = {
+    "hello": strawberry.field(resolver=_hello, description="Says hello: the server is there."),
+    "secret_names": strawberry.field(resolver=_secret_names, description="Names of the secrets there are."),
+    **read_fields(),
+}
+
+Query = strawberry.type(type("Query", (), _query_fields), description="Reads.")
+
+
+@strawberry.type(description="Writes, each with one input and a small payload.")
+class Mutation(
+    AutomationMutations,
+    ActionMutations,
+    HookMutations,
+    SecretMutations,
+    TenantMutations,
+    FlowMutations,
+    FlowRunMutations,
+    AgentMutations,
+):
+    pass
+
+
+class Schema(strawberry.Schema):
+    """Leaves logging to the endpoint: a caller's mistake is no error of ours, and traces must not hold values."""
+
+    def process_errors(self, errors: Any, execution_context: Any = None) -> None:
+        """Do nothing."""
+
+
+schema = Schema(
+    query=Query,
+    mutation=Mutation,
+    config=StrawberryConfig(auto_camel_case=False, scalar_map=SCALARS),
+    execution_context_class=ExecutionContext,
+    extensions=[
+        lambda: ParserCache(maxsize=CACHED_DOCUMENTS),
+        lambda: ValidationCache(maxsize=CACHED_DOCUMENTS),
+    ],
+)

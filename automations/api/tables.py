@@ -1,0 +1,393 @@
+"""What can be read, one declaration a table: its columns, its relations, and who may see its rows.
+
+The GraphQL types, the filters and the SQL all follow from here. Rows are always those of the caller's tenant.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+ColumnType = Literal["uuid", "text", "integer", "boolean", "timestamptz", "jsonb", "text[]"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column. `function` names an SQL function of other columns that it is computed with."""
+
+    name: str
+    type: ColumnType
+    description: str
+    nullable: bool = True
+    function: str | None = None
+    arguments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Relation:
+    """Rows of another table. `on` pairs its columns with ours; `source` and `order` are set for joins over a view."""
+
+    name: str
+    table: str
+    on: tuple[tuple[str, str], ...]
+    description: str
+    many: bool = False
+    source: str | None = None
+    order: str | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table or view. `live` is the column that is null in rows that were not deleted: others are not listed."""
+
+    name: str
+    source: str
+    description: str
+    columns: tuple[Column, ...]
+    relations: tuple[Relation, ...] = ()
+    tenant_column: str = "tenant_id"
+    key: str = "id"
+    live: str | None = None
+
+    def column(self, name: str) -> Column | None:
+        return next((column for column in self.columns if column.name == name), None)
+
+    def relation(self, name: str) -> Relation | None:
+        return next((relation for relation in self.relations if relation.name == name), None)
+
+
+def _id(noun: str) -> Column:
+    return Column("id", "uuid", f"Id of the {noun}.", nullable=False)
+
+
+_TENANT_ID = Column("tenant_id", "uuid", "The tenant it belongs to.")
+_CREATED = Column("created", "timestamptz", "When it was made.", nullable=False)
+_UPDATED = Column("updated", "timestamptz", "When it was changed last.", nullable=False)
+_STAMPS = (_CREATED, _UPDATED)
+
+TABLES: Sequence[Table] = (
+    Table(
+        "tenant",
+        "public.tenant",
+        "A team with flows, automations and secrets of its own.",
+        (
+            _id("tenant"),
+            *_STAMPS,
+            Column("name", "text", "Its name.", nullable=False),
+            Column("slug", "text", "Its name in addresses.", nullable=False),
+            Column("settings", "jsonb", "Its settings.", nullable=False),
+        ),
+        (Relation("projects", "project", (("tenant_id", "id"),), "Its projects.", many=True),),
+        tenant_column="id",
+    ),
+    Table(
+        "project",
+        "public.project",
+        "A folder of flows.",
+        (
+            _id("project"),
+            _TENANT_ID,
+            *_STAMPS,
+            Column("name", "text", "Its name, unique in the tenant.", nullable=False),
+            Column("description", "text", "What it is for."),
+        ),
+        (
+            Relation("flows", "flow", (("project_id", "id"),), "Its flows, all versions.", many=True),
+            Relation("tenant", "tenant", (("id", "tenant_id"),), "The tenant it belongs to."),
+        ),
+    ),
+    Table(
+        "flow_group",
+        "public.flow_group",
+        "All versions of one flow; automations watch flow groups.",
+        (
+            _id("flow group"),
+            _TENANT_ID,
+            *_STAMPS,
+            Column("name", "text", "The version group's id."),
+            Column("description", "text", "What it is for."),
+            Column("labels", "jsonb", "Labels of runs that name none."),
+            Column("schedule", "jsonb", "Schedule in place of the flow's own."),
+            Column("settings", "jsonb", "Settings.", nullable=False),
+            Column("default_parameters", "jsonb", "Parameters of runs that name none.", nullable=False),
+            Column("run_config", "jsonb", "Run configuration in place of the flow's own."),
+        ),
+        (
+            Relation("flows", "flow", (("flow_group_id", "id"),), "The versions.", many=True),
+            Relation("tenant", "tenant", (("id", "tenant_id"),), "The tenant it belongs to."),
+        ),
+    ),
+    Table(
+        "flow",
+        "public.flow",
+        "One registered version of a flow.",
+        (
+            _id("flow"),
+            _TENANT_ID,
+            *_STAMPS,
+            Column("name", "text", "Its name.", nullable=False),
+            Column("version", "integer", "Number of the version in its flow group, from 1.", nullable=False),
+            Column("version_group_id", "text", "The version group it belongs to."),
+            Column("flow_group_id", "uuid", "The flow group it belongs to.", nullable=False),
+            Column("project_id", "uuid", "The project it belongs to.", nullable=False),
+            Column("description", "text", "What it does."),
+            Column("archived", "boolean", "Whether a newer version has taken its place.", nullable=False),
+            Column("is_schedule_active", "boolean", "Whether its schedule makes runs.", nullable=False),
+            Column("core_version", "text", "Version of Prefect that it was registered with."),
+            Column("parameters", "jsonb", "Its parameters."),
+            Column("schedule", "jsonb", "Its schedule."),
+            Column("environment", "jsonb", "Its environment."),
+            Column("storage", "jsonb", "Where its code lies."),
+            Column("run_config", "jsonb", "Its run configuration."),
+            Column("settings", "jsonb", "Settings.", nullable=False),
+            Column("serialized_flow", "jsonb", "The flow as it was registered."),
+        ),
+        (
+            Relation("project", "project", (("id", "project_id"),), "The project it belongs to."),
+            Relation("flow_group", "flow_group", (("id", "flow_group_id"),), "The flow group it belongs to."),
+            Relation("flow_runs", "flow_run", (("flow_id", "id"),), "Its runs.", many=True),
+        ),
+    ),
+    Table(
+        "flow_run",
+        "public.flow_run",
+        "One run of a flow.",
+        (
+            _id("flow run"),
+            _TENANT_ID,
+            *_STAMPS,
+            Column("flow_id", "uuid", "The flow version that runs.", nullable=False),
+            Column("name", "text", "Its name."),
+            Column("state", "text", "Name of its present state."),
+            Column("state_message", "text", "Message of its present state."),
+            Column("state_timestamp", "timestamptz", "When it entered its present state."),
+            Column("state_start_time", "timestamptz", "When it may start, while it is Scheduled."),
+            Column("state_result", "jsonb", "Result that its present state carries."),
+            Column("serialized_state", "jsonb", "Its present state as the client sent it."),
+            Column("version", "integer", "Counts its states, from 1.", nullable=False),
+            Column("scheduled_start_time", "timestamptz", "When it was to start.", nullable=False),
+            Column("start_time", "timestamptz", "When it entered Running."),
+            Column("end_time", "timestamptz", "When it finished."),
+            Column("heartbeat", "timestamptz", "When it was heard of last."),
+            Column("auto_scheduled", "boolean", "Whether a schedule made it.", nullable=False),
+            Column("parameters", "jsonb", "Its parameters."),
+            Column("context", "jsonb", "Its context."),
+            Column("labels", "jsonb", "Labels that its agent must have.", nullable=False),
+            Column("run_config", "jsonb", "Its run configuration."),
+            Column("idempotency_key", "text", "Key under which it was asked for."),
+            Column("times_resurrected", "integer", "How often it was started again.", nullable=False),
+            Column("agent_id", "uuid", "The agent that took it."),
+        ),
+        (
+            Relation("flow", "flow", (("id", "flow_id"),), "The flow version that runs."),
+            Relation("states", "flow_run_state", (("flow_run_id", "id"),), "Its states.", many=True),
+            Relation("agent", "agent", (("id", "agent_id"),), "The agent that took it."),
+            Relation("tenant", "tenant", (("id", "tenant_id"),), "The tenant it belongs to."),
+            Relation("firings", "firing", (("flow_run_id", "id"),), "What fired because of it.", many=True),
+        ),
+    ),
+    Table(
+        "flow_run_state",
+        "public.flow_run_state",
+        "A state that a run entered.",
+        (
+            _id("state"),
+            _TENANT_ID,
+            *_STAMPS,
+            Column("flow_run_id", "uuid", "The run.", nullable=False),
+            Column("timestamp", "timestamptz", "When the run entered it.", nullable=False),
+            Column("state", "text", "Its name.", nullable=False),
+            Column("message", "text", "Its message."),
+            Column("result", "jsonb", "The result that it carries."),
+            Column("start_time", "timestamptz", "When a Scheduled run may start."),
+            Column("serialized_state", "jsonb", "The state as the client sent it.", nullable=False),
+            Column("version", "integer", "The run's version with this state."),
+        ),
+        (Relation("flow_run", "flow_run", (("id", "flow_run_id"),), "The run."),),
+    ),
+    Table(
+        "agent",
+        "public.agent",
+        "A process that asks for runs and starts them.",
+        (
+            _id("agent"),
+            _TENANT_ID,
+            *_STAMPS,
+            Column("agent_config_id", "uuid", "The agent config it shares with its group."),
+            Column("name", "text", "Its name."),
+            Column("type", "text", "Its type, such as LocalAgent."),
+            Column("core_version", "text", "Version of Prefect that it runs."),
+            Column("labels", "jsonb", "Its labels.", nullable=False),
+            Column("last_queried", "timestamptz", "When it asked for work last: its only sign of life."),
+        ),
+        (
+            Relation("agent_config", "agent_config", (("id", "agent_config_id"),), "Its agent config."),
+            Relation("flow_runs", "flow_run", (("agent_id", "id"),), "The runs that it took.", many=True),
+            Relation("tenant", "tenant", (("id", "tenant_id"),), "The tenant it belongs to."),
+        ),
+    ),
+    Table(
+        "agent_config",
+        "public.agent_config",
+        "A group of agents with common settings.",
+        (
+            _id("agent config"),
+            _TENANT_ID,
+            *_STAMPS,
+            Column("name", "text", "Its name."),
+            Column("settings", "jsonb", "Its settings.", nullable=False),
+        ),
+        (Relation("agents", "agent", (("agent_config_id", "id"),), "Its agents.", many=True),),
+    ),
+    Table(
+        "automation",
+        "automations.automation",
+        "When this happens, do that.",
+        (
+            _id("automation"),
+            _TENANT_ID,
+            *_STAMPS,
+            Column("name", "text", "Its name.", nullable=False),
+            Column("description", "text", "What it is for."),
+            Column("enabled", "boolean", "Whether it fires.", nullable=False),
+            Column("event_type", "text", "FlowRunStateChangedEvent, FlowSLAFailedEvent or AgentSLAFailedEvent.", nullable=False),
+            Column("event", "jsonb", "What it waits for: the inner object of the event key.", nullable=False),
+            Column("event_tags", "jsonb", "The same as an object of lists.", nullable=False),
+            Column("deleted_at", "timestamptz", "When it was deleted; the ledger still knows it."),
+        ),
+        (
+            Relation(
+                "actions",
+                "action",
+                (("automation_id", "id"),),
+                "What it does, in this order.",
+                many=True,
+                source="automations.automation_step",
+                order="position",
+            ),
+            Relation("firings", "firing", (("automation_id", "id"),), "When it fired.", many=True),
+            Relation("deliveries", "delivery", (("automation_id", "id"),), "What it sent or owes.", many=True),
+        ),
+        live="deleted_at",
+    ),
+    Table(
+        "hook",
+        "automations.automation",
+        "An automation as existing clients know it, with its first action.",
+        (
+            _id("automation"),
+            _TENANT_ID,
+            *_STAMPS,
+            Column("event_type", "text", "FlowRunStateChangedEvent, FlowSLAFailedEvent or AgentSLAFailedEvent.", nullable=False),
+            Column("event_tags", "jsonb", "What it waits for, as an object of lists.", nullable=False),
+        ),
+        (
+            Relation(
+                "action",
+                "action",
+                (("automation_id", "id"),),
+                "Its first action.",
+                source="automations.automation_step",
+                order="position",
+            ),
+        ),
+        live="deleted_at",
+    ),
+    Table(
+        "action",
+        "automations.action",
+        "A configured action client.",
+        (
+            _id("action"),
+            _TENANT_ID,
+            *_STAMPS,
+            Column("name", "text", "Its name; one made inside an automation has none."),
+            Column("action_type", "text", "The client, such as SlackNotificationAction.", nullable=False),
+            Column("action_config", "jsonb", "The inner object of the config key.", nullable=False),
+            Column("inline", "boolean", "Whether it was made inside an automation.", nullable=False),
+            Column("destination", "text", "What it shares its limits with.", nullable=False),
+            Column(
+                "problems",
+                "text[]",
+                "What keeps it from working.",
+                nullable=False,
+                function="automations.missing_secret_problems",
+                arguments=("tenant_id", "used_secrets"),
+            ),
+            Column("deleted_at", "timestamptz", "When it was deleted; the ledger still knows it."),
+        ),
+        (Relation("deliveries", "delivery", (("action_id", "id"),), "What it sent or owes.", many=True),),
+        live="deleted_at",
+    ),
+    Table(
+        "firing",
+        "automations.firing",
+        "An event met an automation.",
+        (
+            _id("firing"),
+            _TENANT_ID,
+            _CREATED,
+            Column("automation_id", "uuid", "The automation."),
+            Column("event_type", "text", "FlowRunStateChangedEvent, FlowSLAFailedEvent or AgentSLAFailedEvent.", nullable=False),
+            Column("event_id", "uuid", "Id of the event: the same happening has the same id.", nullable=False),
+            Column("event", "jsonb", "The event's attributes as they were.", nullable=False),
+            Column("flow_run_id", "uuid", "The flow run, where the event has one."),
+            Column("depth", "integer", "How many automations set one another off to get here.", nullable=False),
+            Column("is_test", "boolean", "Whether somebody tried things out.", nullable=False),
+        ),
+        (
+            Relation("automation", "automation", (("id", "automation_id"),), "The automation."),
+            Relation("deliveries", "delivery", (("firing_id", "id"),), "What is owed because of it.", many=True),
+            Relation("flow_run", "flow_run", (("id", "flow_run_id"),), "The flow run."),
+        ),
+    ),
+    Table(
+        "delivery",
+        "automations.delivery",
+        "One action owed because of one firing.",
+        (
+            _id("delivery"),
+            _TENANT_ID,
+            _CREATED,
+            Column("firing_id", "uuid", "The firing.", nullable=False),
+            Column("automation_id", "uuid", "The automation."),
+            Column("action_id", "uuid", "The action.", nullable=False),
+            Column("action_type", "text", "The client, such as SlackNotificationAction.", nullable=False),
+            Column("destination", "text", "Where it goes: what it shares its limits with.", nullable=False),
+            Column("status", "text", "PENDING, SENDING, DELIVERED, FAILED or SUPPRESSED.", nullable=False),
+            Column("attempt_count", "integer", "How often sending was begun.", nullable=False),
+            Column("due_at", "timestamptz", "When it is tried next."),
+            Column("started_at", "timestamptz", "When the latest attempt began."),
+            Column("finished_at", "timestamptz", "When it was delivered, given up or suppressed."),
+            Column("status_code", "integer", "HTTP status of the latest answer."),
+            Column("reason", "text", "Why it is not delivered, or a note on how it was."),
+            Column("is_test", "boolean", "Whether somebody tried things out.", nullable=False),
+        ),
+        (
+            Relation("firing", "firing", (("id", "firing_id"),), "The firing."),
+            Relation("automation", "automation", (("id", "automation_id"),), "The automation."),
+            Relation("action", "action", (("id", "action_id"),), "The action."),
+            Relation("attempts", "attempt", (("delivery_id", "id"),), "Every attempt.", many=True),
+        ),
+    ),
+    Table(
+        "attempt",
+        "automations.attempt",
+        "One try to send a delivery.",
+        (
+            _id("attempt"),
+            _TENANT_ID,
+            Column("delivery_id", "uuid", "The delivery.", nullable=False),
+            Column("number", "integer", "The how-manieth attempt, from 1.", nullable=False),
+            Column("started_at", "timestamptz", "When it began.", nullable=False),
+            Column("finished_at", "timestamptz", "When it ended.", nullable=False),
+            Column("outcome", "text", "DELIVERED, RETRY, FAILED, or LOST where the sending process died.", nullable=False),
+            Column("status_code", "integer", "HTTP status of the answer."),
+            Column("reason", "text", "Why it did not arrive, or a note on how it did."),
+            Column("request", "jsonb", "What was sent, without secrets."),
+            Column("answer", "text", "The first 4 KB of what came back."),
+        ),
+        (Relation("delivery", "delivery", (("id", "delivery_id"),), "The delivery."),),
+    ),
+)
+
+BY_NAME: dict[str, Table] = {table.name: table for table in TABLES}

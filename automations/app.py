@@ -1,0 +1,109 @@
+"""The composition root: settings and a migrated database become a Starlette app whose lifespan runs the loops."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from automations.api.context import Services
+from automations.api.endpoint import GraphQLEndpoint
+from automations.database import CONNECTION_LOST, Database
+from automations.delivery.attempts import Sender
+from automations.delivery.destinations import Destinations
+from automations.delivery.dispatcher import Dispatcher
+from automations.engine.evaluator import Evaluator
+from automations.hosts import HostCheck, is_loopback
+from automations.http import Http
+from automations.orchestration.local import LocalOrchestration
+from automations.orchestration.tenants import ensure_default_tenant
+from automations.settings import Settings
+from automations.vault import Vault
+
+log = structlog.get_logger(__name__)
+
+
+def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starlette:
+    """The app of one process. The database must have been migrated."""
+    database = Database(database_url, pool_size=settings.database_pool_size)
+    http = Http(
+        allowed_networks=settings.allowed_networks(is_loopback(settings.host)),
+        timeout_seconds=settings.send_timeout_seconds,
+        connections_per_destination=settings.destination_concurrency,
+    )
+    sender = Sender(
+        http=http,
+        vault=vault,
+        orchestration=LocalOrchestration(database),
+        ui_url=settings.ui_url,
+        retry_seconds=settings.retry_seconds,
+    )
+    dispatcher = Dispatcher(
+        database,
+        sender,
+        Destinations(concurrency=settings.destination_concurrency, total=settings.delivery_concurrency),
+        lease_seconds=settings.lease_seconds,
+        poll_seconds=settings.poll_seconds,
+        most_attempts=len(settings.retry_seconds) + 1,
+        shutdown_seconds=settings.shutdown_seconds,
+    )
+    evaluator = Evaluator(
+        database, max_depth=settings.max_depth, poll_seconds=settings.poll_seconds, on_deliveries=dispatcher.wake
+    )
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        await database.connect()
+        async with database.connection() as connection:
+            tenant_id = await ensure_default_tenant(connection)
+        app.state.graphql = GraphQLEndpoint(
+            Services(database=database, vault=vault, max_rows=settings.max_rows),
+            default_tenant_id=tenant_id,
+            max_body_bytes=settings.max_body_bytes,
+        )
+        evaluating = asyncio.create_task(evaluator.run(), name="evaluator")
+        dispatching = asyncio.create_task(dispatcher.run(), name="dispatcher")
+        app.state.loops = (evaluating, dispatching)
+        try:
+            yield
+        finally:
+            evaluator.stop()
+            await evaluating
+            dispatcher.stop()
+            await dispatching
+            await http.aclose()
+            await database.disconnect()
+            log.info("stopped")
+
+    async def graphql(request: Request) -> Response:
+        endpoint: GraphQLEndpoint = request.app.state.graphql
+        return await endpoint(request)
+
+    async def readyz(request: Request) -> Response:
+        try:
+            async with asyncio.timeout(2), database.connection() as connection:
+                await connection.fetchval("SELECT 1")
+        except (*CONNECTION_LOST, TimeoutError):
+            return JSONResponse({"ready": False, "reason": "the database does not answer"}, 503)
+        if any(loop.done() for loop in request.app.state.loops):
+            return JSONResponse({"ready": False, "reason": "a loop has stopped"}, 503)
+        return JSONResponse({"ready": True})
+
+    return Starlette(
+        routes=[
+            Route("/graphql", graphql, methods=["POST"]),
+            Route("/", graphql, methods=["POST"]),
+            Route("/healthz", _healthz),
+            Route("/readyz", readyz),
+        ],
+        middleware=HostCheck.middleware(settings.host, settings.allowed_hosts),
+        lifespan=lifespan,
+    )
+
+
+async def _healthz(_request: Request) -> Response:
+    return JSONResponse({"healthy": True})

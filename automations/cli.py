@@ -1,0 +1,146 @@
+"""The command line."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import structlog
+
+from automations import __version__
+from automations.database import CONNECTION_LOST, Database, DatabaseError
+from automations.hosts import is_loopback
+from automations.logs import configure_logs
+from automations.migrations import Migration, MigrationError, migrate
+from automations.postgres import EmbeddedPostgres, PostgresUnavailable
+from automations.settings import Settings, SettingsError, load_settings
+
+log = structlog.get_logger(__name__)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return the exit code: 0 done, 1 it failed, 2 the call or a setting was wrong."""
+    options = _parser().parse_args(arguments)
+    try:
+        settings = load_settings(**{name: getattr(options, name, None) for name in ("host", "port", "data_dir")})
+        configure_logs(format_=settings.log_format, level=settings.log_level)
+        return int(options.command(settings, options) or 0)
+    except SettingsError as error:
+        return _fail(2, str(error))
+    except (MigrationError, PostgresUnavailable, ValueError) as error:
+        return _fail(1, str(error))
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="automations",
+        description="Watches flow runs and agents, and acts when something happens to them.",
+        epilog="Settings come from the environment (AUTOMATIONS_*); the README has a table of them.",
+    )
+    parser.add_argument("--version", action="version", version=f"automations {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    serve = commands.add_parser("serve", help="run the server", description="Run the server: API, engine and delivery.")
+    serve.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
+    serve.add_argument("--port", type=int, help="port to listen on (default: 4200; 0 takes a free one)")
+    serve.add_argument("--data-dir", help="folder of the embedded PostgreSQL and of the key that seals secrets")
+    serve.add_argument(
+        "--allow-unauthenticated",
+        action="store_true",
+        help="listen beyond the loopback although everybody who reaches the server may do everything",
+    )
+    serve.set_defaults(command=_serve)
+
+    migrate_ = commands.add_parser("migrate", help="bring the database to the newest schema (serve does it by itself)")
+    migrate_.add_argument("--data-dir", help="folder of the embedded PostgreSQL")
+    migrate_.set_defaults(command=_migrate)
+
+    schema = commands.add_parser("schema", help="print the GraphQL schema")
+    schema.set_defaults(command=_schema)
+
+    demo = commands.add_parser("demo", help="watch it at work on simulated flows, through a kill -9")
+    demo.add_argument("--quick", action="store_true", help="a shorter one")
+    demo.set_defaults(command=_demo)
+    return parser
+
+
+def _serve(settings: Settings, options: argparse.Namespace) -> int:
+    from automations import server  # noqa: PLC0415 - the schema takes a second to build: only for commands that need it
+    from automations.app import create_app  # noqa: PLC0415
+    from automations.vault import Vault  # noqa: PLC0415
+
+    if not is_loopback(settings.host) and not (options.allow_unauthenticated or settings.allow_unauthenticated):
+        raise SettingsError(
+            f"AUTOMATIONS_HOST: {settings.host} can be reached from other machines, and there is no authentication yet: "
+            "everybody there could read and change everything. Listen on 127.0.0.1, or say --allow-unauthenticated."
+        )
+    try:
+        bound = server.listen(settings.host, settings.port)
+    except OSError as error:
+        raise SettingsError(
+            f"AUTOMATIONS_PORT: cannot listen on {settings.host}:{settings.port}: {error.strerror}. "
+            "Stop what listens there, or take another port."
+        ) from None
+    with _database_url(settings) as url:
+        _run_migrations(url)
+        keys = settings.secret_keys.get_secret_value() if settings.secret_keys else None
+        app = create_app(settings, database_url=url, vault=Vault.load(keys, settings.data_dir))
+        host, port = bound.getsockname()[:2]
+        address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        server.run(app, bound, on_ready=lambda: log.info("ready", graphql=f"{address}/graphql", health=f"{address}/readyz"))
+    return 0
+
+
+def _migrate(settings: Settings, _options: argparse.Namespace) -> int:
+    with _database_url(settings) as url:
+        applied = _run_migrations(url)
+    print(f"{len(applied)} migrations applied" if applied else "The database is at the newest schema")  # noqa: T201
+    return 0
+
+
+def _schema(_settings: Settings, _options: argparse.Namespace) -> int:
+    from automations.api.schema import schema  # noqa: PLC0415
+
+    sys.stdout.write(schema.as_str() + "\n")
+    return 0
+
+
+def _demo(_settings: Settings, options: argparse.Namespace) -> int:
+    from automations.demo import run_demo  # noqa: PLC0415
+
+    return run_demo(quick=options.quick)
+
+
+@contextmanager
+def _database_url(settings: Settings) -> Iterator[str]:
+    """The URL from the settings, or that of the embedded server, which runs meanwhile."""
+    if settings.database_url is not None:
+        yield settings.database_url.get_secret_value()
+        return
+    embedded = EmbeddedPostgres.attach(settings.data_dir)
+    try:
+        yield embedded.url
+    finally:
+        embedded.release()
+
+
+def _run_migrations(url: str) -> list[Migration]:
+    async def run() -> list[Migration]:
+        connection = await Database(url).dedicated()
+        try:
+            return await migrate(connection)
+        finally:
+            await connection.close()
+
+    try:
+        return asyncio.run(run())
+    except (*CONNECTION_LOST, DatabaseError) as error:
+        raise MigrationError(f"The database of AUTOMATIONS_DATABASE_URL cannot be used: {error}") from None
+
+
+def _fail(code: int, message: str) -> int:
+    sys.stderr.write(f"automations: {message}\n")
+    return code

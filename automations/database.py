@@ -1,0 +1,93 @@
+"""PostgreSQL: the pool, transactions, connections of the loops, and the statements in sql/queries/.
+
+The only module that opens connections. API requests go through `databases`, which owns the pool and the
+transactions; statements run on the asyncpg connection below it, where they cost a third as much.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
+
+import aiosql
+import asyncpg
+from aiosql.adapters.asyncpg import AsyncPGAdapter
+from asyncpg.pool import PoolConnectionProxy
+from databases import Database as Pool
+
+from automations.resources import resource
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+DedicatedConnection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+Record = asyncpg.Record
+DatabaseError = asyncpg.PostgresError
+UniqueViolation = asyncpg.UniqueViolationError
+ForeignKeyViolation = asyncpg.ForeignKeyViolationError
+DataError = asyncpg.DataError | asyncpg.exceptions.DataError
+LimitError = asyncpg.ProgramLimitExceededError | asyncpg.QueryCanceledError | TimeoutError
+CONNECTION_LOST = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.OperatorInterventionError)
+
+_SERVER_SETTINGS = {"application_name": "automations", "timezone": "UTC", "jit": "off"}
+
+
+class _Adapter(AsyncPGAdapter):  # type: ignore[misc]
+    """aiosql's own looks on every call whether it was given a pool; that costs more than a small query."""
+
+    async def select(
+        self, conn: Connection, query_name: str, sql: str, parameters: Any, _record_class: Any = None
+    ) -> AsyncIterator[Record]:
+        for row in await conn.fetch(sql, *self.maybe_order_params(query_name, parameters)):
+            yield row
+
+    async def select_one(
+        self, conn: Connection, query_name: str, sql: str, parameters: Any, _record_class: Any = None
+    ) -> Record | None:
+        return await conn.fetchrow(sql, *self.maybe_order_params(query_name, parameters))
+
+    async def select_value(self, conn: Connection, query_name: str, sql: str, parameters: Any) -> Any:
+        return await conn.fetchval(sql, *self.maybe_order_params(query_name, parameters))
+
+    async def insert_update_delete(self, conn: Connection, query_name: str, sql: str, parameters: Any) -> str:
+        return await conn.execute(sql, *self.maybe_order_params(query_name, parameters))
+
+
+def load_queries(noun: str) -> Any:
+    """The named statements of sql/queries/<noun>.sql as async functions that take a connection first."""
+    return aiosql.from_path(resource("sql") / "queries" / f"{noun}.sql", _Adapter, mandatory_parameters=False)
+
+
+class Database:
+    """A pool for requests and single connections for the loops, all on one URL (multi-host URLs included)."""
+
+    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+        self._url = url
+        # `databases` reads hosts itself and knows one host only: asyncpg gets the whole URL in its place.
+        self._pool = Pool(
+            "postgresql://",
+            dsn=url,
+            min_size=1,
+            max_size=pool_size,
+            server_settings=_SERVER_SETTINGS,
+            command_timeout=60,
+        )
+
+    async def connect(self) -> None:
+        await self._pool.connect()
+
+    async def disconnect(self) -> None:
+        await self._pool.disconnect()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A pooled connection for single statements, each its own transaction."""
+        async with self._pool.connection() as pooled:
+            yield pooled.raw_connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A pooled connection inside a transaction: all or nothing."""
+        async with self._pool.connection() as pooled, pooled.transaction():
+            yield pooled.raw_connection
+
+    async def dedicated(self) -> DedicatedConnection:
+        """A connection outside the pool, for a loop that keeps it; the caller closes it."""
+        return await asyncpg.connect(self._url, server_settings=_SERVER_SETTINGS, command_timeout=60)

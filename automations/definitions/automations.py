@@ -1,0 +1,199 @@
+"""Automations: when this happens, do that. All of a write, or nothing of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from automations.actions.contract import Action
+from automations.database import Connection, Record, load_queries
+from automations.definitions.actions import (
+    action_of,
+    check_event_feeds,
+    check_templates,
+    create_action,
+    missing_secrets,
+)
+from automations.definitions.triggers import Trigger, check_trigger, parse_trigger, write_rules
+from automations.errors import InvalidInput, NotFound
+from automations.events import EVENT_TYPES
+
+queries = load_queries("definition")
+
+MOST_ACTIONS = 20
+
+
+@dataclass(frozen=True)
+class Saved:
+    """An automation that was written, and what its author should know about it."""
+
+    id: UUID
+    warnings: list[str]
+
+
+async def create_automation(
+    connection: Connection,
+    tenant_id: UUID,
+    *,
+    name: str | None,
+    description: str | None,
+    enabled: bool,
+    trigger: Trigger,
+    actions: Sequence[Action | UUID],
+    idempotency_key: str | None = None,
+) -> Saved:
+    """Make an automation. `actions` holds new configs and ids of saved actions. Needs a transaction.
+
+    The same idempotency key gives the same automation.
+    """
+    name = trigger.sentence if name is None else name
+    if idempotency_key is not None:
+        await queries.lock_idempotency_key(connection, tenant_id=str(tenant_id), idempotency_key=idempotency_key)
+        existing = await queries.automation_of_idempotency_key(
+            connection, tenant_id=tenant_id, idempotency_key=idempotency_key
+        )
+        if existing is not None:
+            return Saved(UUID(str(existing)), [])
+    _check_name(name)
+    await check_trigger(connection, tenant_id, trigger)
+    known = await _known_actions(connection, tenant_id, actions)
+    warnings = await _check_actions(connection, tenant_id, trigger, known)
+    automation_id = UUID(
+        str(
+            await queries.insert_automation(
+                connection,
+                tenant_id=tenant_id,
+                name=name,
+                description=description,
+                enabled=enabled,
+                event_type=trigger.event_type.name,
+                event=orjson.dumps(trigger.event).decode(),
+                event_tags=orjson.dumps(trigger.tags).decode(),
+                idempotency_key=idempotency_key,
+            )
+        )
+    )
+    await _write_actions(connection, tenant_id, automation_id, actions)
+    await write_rules(connection, tenant_id, automation_id, trigger if enabled else None)
+    return Saved(automation_id, warnings)
+
+
+async def update_automation(
+    connection: Connection,
+    tenant_id: UUID,
+    automation_id: UUID,
+    *,
+    changes: dict[str, Any],
+    trigger: Trigger | None,
+    actions: Sequence[Action | UUID] | None,
+) -> Saved:
+    """Change an automation; what is None stays, and so does its id. Needs a transaction.
+
+    `changes` may hold `name`, `description` (None empties it) and `enabled`.
+    """
+    row = await queries.get_automation(connection, tenant_id=tenant_id, automation_id=automation_id)
+    if row is None:
+        raise NotFound(f"There is no automation {automation_id}.")
+    values = {"name": row["name"], "description": row["description"], "enabled": row["enabled"], **changes}
+    _check_name(values["name"])
+    if trigger is None:
+        trigger = trigger_of(row)
+    else:
+        await check_trigger(connection, tenant_id, trigger)
+    earlier = [
+        step async for step in queries.actions_of_automation(connection, tenant_id=tenant_id, automation_id=automation_id)
+    ]
+    known = (
+        [action_of(step) for step in earlier]
+        if actions is None
+        else await _known_actions(connection, tenant_id, actions)
+    )
+    warnings = await _check_actions(connection, tenant_id, trigger, known)
+    await queries.update_automation(
+        connection,
+        tenant_id=tenant_id,
+        automation_id=automation_id,
+        event_type=trigger.event_type.name,
+        event=orjson.dumps(trigger.event).decode(),
+        event_tags=orjson.dumps(trigger.tags).decode(),
+        **values,
+    )
+    if actions is not None:
+        await _write_actions(connection, tenant_id, automation_id, actions)
+        await _delete_inline(connection, tenant_id, earlier, keep=actions)
+    await write_rules(connection, tenant_id, automation_id, trigger if values["enabled"] else None)
+    return Saved(automation_id, warnings)
+
+
+async def delete_automation(connection: Connection, tenant_id: UUID, automation_id: UUID) -> None:
+    """Delete an automation and the actions made inside it. What it owes is still sent. Needs a transaction."""
+    if await queries.get_automation(connection, tenant_id=tenant_id, automation_id=automation_id) is None:
+        raise NotFound(f"There is no automation {automation_id}.")
+    steps = [
+        step async for step in queries.actions_of_automation(connection, tenant_id=tenant_id, automation_id=automation_id)
+    ]
+    await write_rules(connection, tenant_id, automation_id, None)
+    await queries.delete_automation(connection, tenant_id=tenant_id, automation_id=automation_id)
+    await _delete_inline(connection, tenant_id, steps, keep=())
+
+
+def trigger_of(row: Record) -> Trigger:
+    """The trigger that a row holds."""
+    event = orjson.loads(row["event"])
+    if event.get("state_group"):
+        del event["states"]
+    for field in ("flow_group_ids", "project_ids"):
+        event[field] = [UUID(item) for item in event.get(field, ())]
+    return parse_trigger({EVENT_TYPES[row["event_type"]].key: event})
+
+
+async def _known_actions(
+    connection: Connection, tenant_id: UUID, actions: Sequence[Action | UUID]
+) -> list[Action]:
+    if not 1 <= len(actions) <= MOST_ACTIONS:
+        raise InvalidInput(f"actions takes 1 to {MOST_ACTIONS} actions; {len(actions)} were given.")
+    ids = [action for action in actions if isinstance(action, UUID)]
+    saved = {
+        row["id"]: action_of(row)
+        async for row in queries.get_actions(connection, tenant_id=tenant_id, action_ids=ids)
+    }
+    for action_id in ids:
+        if action_id not in saved:
+            raise InvalidInput(f"There is no action {action_id}.")
+    return [saved[action] if isinstance(action, UUID) else action for action in actions]
+
+
+async def _check_actions(
+    connection: Connection, tenant_id: UUID, trigger: Trigger, actions: list[Action]
+) -> list[str]:
+    warnings: list[str] = []
+    for action in actions:
+        check_event_feeds(action, trigger.event_type)
+        warnings += check_templates(action, trigger.event_type)
+    return warnings + await missing_secrets(connection, tenant_id, actions)
+
+
+async def _write_actions(
+    connection: Connection, tenant_id: UUID, automation_id: UUID, actions: Sequence[Action | UUID]
+) -> None:
+    ids = [
+        action if isinstance(action, UUID) else await create_action(connection, tenant_id, action, name=None, inline=True)
+        for action in actions
+    ]
+    await queries.clear_actions(connection, tenant_id=tenant_id, automation_id=automation_id)
+    await queries.add_actions(connection, tenant_id=tenant_id, automation_id=automation_id, action_ids=ids)
+
+
+async def _delete_inline(
+    connection: Connection, tenant_id: UUID, steps: Sequence[Record], *, keep: Sequence[Action | UUID]
+) -> None:
+    unused = [step["id"] for step in steps if step["inline"] and step["id"] not in keep]
+    if unused:
+        await queries.delete_actions(connection, tenant_id=tenant_id, action_ids=unused)
+
+
+def _check_name(name: str) -> None:
+    if not name.strip() or len(name) > 200:
+        raise InvalidInput("name must have 1 to 200 characters.")

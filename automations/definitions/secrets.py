@@ -1,0 +1,39 @@
+"""Secrets: written once, never shown again."""
+
+import re
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from automations.database import Connection, load_queries
+from automations.errors import InvalidInput, NotFound
+from automations.vault import Vault
+
+queries = load_queries("definition")
+
+NAME = re.compile(r"[^\x00-\x1f\x7f]{1,255}")
+VALUE_BYTES = 64_000
+
+
+async def set_secret(connection: Connection, vault: Vault, tenant_id: UUID, *, name: str, value: Any) -> None:
+    """Seal a JSON value under a name, in place of an earlier one."""
+    if not NAME.fullmatch(name) or not name.strip():
+        raise InvalidInput("name must have 1 to 255 characters and no control characters.")
+    plaintext = orjson.dumps(value)
+    if len(plaintext) > VALUE_BYTES:
+        raise InvalidInput(f"value has {len(plaintext)} bytes; a secret may have {VALUE_BYTES}.")
+    await queries.set_secret(
+        connection, tenant_id=tenant_id, name=name, sealed=vault.seal(tenant_id, name, plaintext)
+    )
+
+
+async def delete_secret(connection: Connection, tenant_id: UUID, name: str) -> None:
+    """Delete a secret; actions that use it fail with a reason until it is set again."""
+    if not await queries.delete_secret(connection, tenant_id=tenant_id, name=name):
+        raise NotFound(f"There is no secret {name!r}.")
+
+
+async def secret_names(connection: Connection, tenant_id: UUID) -> list[str]:
+    """The names there are, in order."""
+    return list(await queries.secret_names(connection, tenant_id=tenant_id))

@@ -1,0 +1,89 @@
+"""One attempt: opens what was claimed, runs the client, and says how it ended. Nothing here is retried or written."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from automations.actions.contract import Orchestration, Rejected, RetryLater, Sent, Tools
+from automations.delivery.claims import (
+    Claim,
+    Ended,
+    open_action,
+    open_delivery,
+    open_secrets,
+    redact,
+    shown_answer,
+    shown_request,
+)
+from automations.delivery.retries import next_wait
+from automations.http import Answer, Http
+from automations.vault import Vault
+
+log = structlog.get_logger(__name__)
+
+
+class Sender:
+    """Carries attempts out."""
+
+    def __init__(
+        self, *, http: Http, vault: Vault, orchestration: Orchestration, ui_url: str, retry_seconds: Sequence[float]
+    ) -> None:
+        self._http, self._vault, self._orchestration = http, vault, orchestration
+        self._ui_url, self._retry_seconds = ui_url, retry_seconds
+
+    async def attempt(self, claim: Claim) -> Ended:
+        """Send once. Every outcome is an `Ended`: an exception of a client is its bug, logged and tried again."""
+        started_at = datetime.now(UTC)
+        secrets: Mapping[str, str] = {}
+        tools = None
+        result: Sent | Rejected | RetryLater
+        try:
+            secrets = open_secrets(claim, self._vault)
+            tools = Tools(
+                http=self._http, orchestration=self._orchestration, secrets=secrets, destination=_pool(claim)
+            )
+            result = await open_action(claim).run(open_delivery(claim, ui_url=self._ui_url), tools)
+        except (Rejected, RetryLater) as outcome:
+            result = outcome
+        except Exception as error:
+            log.exception("an action client failed", delivery_id=str(claim.id), action_type=claim.row["action_type"])
+            result = RetryLater(f"Internal error ({type(error).__name__}); the log has more")
+        return self._ended(claim, started_at, result, None if tools is None else tools.request, secrets)
+
+    def _ended(
+        self,
+        claim: Claim,
+        started_at: datetime,
+        result: Sent | Rejected | RetryLater,
+        request: object,
+        secrets: Mapping[str, str],
+    ) -> Ended:
+        finished_at = datetime.now(UTC)
+        outcome, reason, due_at = "DELIVERED", None, None
+        if isinstance(result, Sent):
+            reason = result.note
+        else:
+            outcome, reason = "FAILED", redact(result.reason, secrets)
+            if isinstance(result, RetryLater):
+                wait = next_wait(claim.number, self._retry_seconds, result.after)
+                if wait is None:
+                    reason = f"{reason}; gave up after {claim.number} attempts"
+                else:
+                    outcome, due_at = "RETRY", finished_at + timedelta(seconds=wait)
+        answer: Answer | None = result.answer
+        return Ended(
+            claim=claim,
+            started_at=started_at,
+            finished_at=finished_at,
+            outcome=outcome,
+            due_at=due_at,
+            status_code=None if answer is None else answer.status_code,
+            reason=reason,
+            request=shown_request(request, secrets),
+            answer=None if answer is None else shown_answer(answer.body, secrets),
+        )
+
+
+def _pool(claim: Claim) -> str:
+    return f"{claim.tenant_id}/{claim.destination}"

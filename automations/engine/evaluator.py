@@ -1,0 +1,80 @@
+"""State changes → firings and deliveries: one statement a batch, in one transaction with the queue."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from automations.database import Database, DedicatedConnection, load_queries
+from automations.engine.loop import Bell, keep_running
+
+log = structlog.get_logger(__name__)
+queries = load_queries("evaluator")
+
+CHANNEL = "automations_state_change"
+BATCH = 2000
+# Between two batches that were not full: changes that come together are evaluated together.
+GATHER_SECONDS = 0.001
+SHORTEST_REST_SECONDS = 0.002
+
+
+class Evaluator:
+    """Takes state changes off the queue. Any number may run, here and elsewhere: they share the work."""
+
+    def __init__(
+        self, database: Database, *, max_depth: int, poll_seconds: float, on_deliveries: Callable[[], None]
+    ) -> None:
+        self._database, self._max_depth, self._poll_seconds = database, max_depth, poll_seconds
+        self._on_deliveries = on_deliveries
+        self._bell = Bell()
+
+    def stop(self) -> None:
+        """Stop after the batch under way."""
+        self._bell.stop()
+
+    async def run(self) -> None:
+        """Evaluate until stopped."""
+        await keep_running("evaluator", self._database, self._work, self._bell)
+
+    async def _work(self, connection: DedicatedConnection) -> None:
+        await connection.add_listener(CHANNEL, lambda *_: self._bell.ring())
+        rest = SHORTEST_REST_SECONDS
+        while not self._bell.stopped:
+            taken = await evaluate_batch(connection, now=datetime.now(UTC), max_depth=self._max_depth)
+            if taken["deliveries"]:
+                self._on_deliveries()
+            if taken["changes"] == BATCH:
+                continue
+            if taken["changes"]:
+                rest = SHORTEST_REST_SECONDS
+                await asyncio.sleep(GATHER_SECONDS)
+            else:
+                rest = await self._rest(connection, rest)
+
+    async def _rest(self, connection: DedicatedConnection, rest: float) -> float:
+        """Wait for a state change; return how long to wait next time if this was in vain.
+
+        With the idle lock held, a writer wakes us. Without it, somebody is about to commit or another evaluator
+        rests with the lock: then we look again soon, and less and less often.
+        """
+        self._bell.hush()
+        if not await queries.hold_idle_lock(connection):
+            await self._bell.wait(rest)
+            return min(rest * 2, self._poll_seconds)
+        try:
+            # A change committed before the lock was held has woken nobody: look before each sleep.
+            while not (self._bell.is_rung or await queries.is_waiting(connection)):
+                await self._bell.wait(self._poll_seconds)
+        finally:
+            await queries.release_idle_lock(connection)
+        return SHORTEST_REST_SECONDS
+
+
+async def evaluate_batch(connection: DedicatedConnection, *, now: datetime, max_depth: int, batch: int = BATCH) -> Any:
+    """Evaluate up to `batch` changes; the row counts `changes`, `firings` and `deliveries`."""
+    taken = await queries.evaluate(connection, now=now, max_depth=max_depth, batch=batch)
+    if taken["firings"]:
+        log.debug("evaluated", changes=taken["changes"], firings=taken["firings"], deliveries=taken["deliveries"])
+    return taken

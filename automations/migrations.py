@@ -1,0 +1,98 @@
+"""Brings a database to the newest schema: forward only, one transaction a file, checksums kept.
+
+Two sets: `orchestration` (the watched tables, skipped for good where somebody else's are there already) and
+`automations` (ours). An advisory lock lets any number of processes start at once.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import structlog
+
+from automations.database import Connection, load_queries
+from automations.resources import resource
+
+SETS = ("orchestration", "automations")
+OLDEST_SERVER = 150000  # server_version_num: PostgreSQL 15
+
+log = structlog.get_logger(__name__)
+queries = load_queries("migration")
+
+
+class MigrationError(RuntimeError):
+    """The database cannot be brought to this version; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One file: `NNNN_name.sql`."""
+
+    set_name: str
+    version: int
+    name: str
+    sql: str
+
+    @property
+    def checksum(self) -> str:
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+def available(set_name: str) -> Iterator[Migration]:
+    """The migrations of a set in the order they are applied."""
+    for path in sorted((resource("sql") / "migrations" / set_name).glob("*.sql")):
+        version, _, name = path.stem.partition("_")
+        yield Migration(set_name, int(version), name, path.read_text())
+
+
+async def migrate(connection: Connection) -> list[Migration]:
+    """Apply what is missing and return it. Safe to call from several processes at once."""
+    server = int(await queries.server_version(connection))
+    if server < OLDEST_SERVER:
+        raise MigrationError(f"PostgreSQL {server // 10000} is too old: version 15 or newer is needed.")
+    await queries.lock(connection)
+    try:
+        await queries.create_ledger(connection)
+        if await queries.watched_tables_are_foreign(connection):
+            await queries.leave_watched_tables(connection)
+        return [applied for set_name in SETS async for applied in _migrate_set(connection, set_name)]
+    finally:
+        await queries.unlock(connection)
+
+
+async def _migrate_set(connection: Connection, set_name: str):  # type: ignore[no-untyped-def]
+    applied = {row["version"]: row async for row in queries.applied(connection, set_name=set_name)}
+    if 0 in applied:  # the watched tables belong to an existing backend
+        return
+    migrations = list(available(set_name))
+    _check(set_name, applied, migrations)
+    for migration in migrations:
+        if migration.version in applied:
+            continue
+        async with connection.transaction():
+            await connection.execute(migration.sql)
+            await queries.record(
+                connection,
+                set_name=set_name,
+                version=migration.version,
+                name=migration.name,
+                checksum=migration.checksum,
+            )
+        log.info("migrated", set=set_name, version=migration.version, name=migration.name)
+        yield migration
+
+
+def _check(set_name: str, applied: dict[int, dict[str, str]], migrations: list[Migration]) -> None:
+    known = {migration.version: migration for migration in migrations}
+    newest = max(known)
+    if applied and max(applied) > newest:
+        raise MigrationError(
+            f"The database is newer than this program: it is at {set_name} migration {max(applied)}, and this "
+            f"version knows {newest} at most. Start a version of Automations at least as new as the last one used."
+        )
+    for version, row in applied.items():
+        if version in known and row["checksum"] != known[version].checksum:
+            raise MigrationError(
+                f"Migration {set_name}/{version:04d}_{row['name']} was changed after it was applied. Landed migrations "
+                "are never edited: restore the file and put the change into a new one."
+            )

@@ -1,0 +1,1 @@
+"""The watched side: tenants, flows, runs, their states, and agents."""

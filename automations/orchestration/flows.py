@@ -1,0 +1,72 @@
+"""Flows: registered versions of one version group (its flow group), and their schedules' switch."""
+
+from typing import Any
+from uuid import UUID, uuid4
+
+import orjson
+
+from automations.database import Connection, load_queries
+from automations.errors import InvalidInput, NotFound
+
+queries = load_queries("orchestration")
+
+
+async def create_flow(
+    connection: Connection,
+    tenant_id: UUID,
+    *,
+    project_id: UUID,
+    serialized_flow: Any,
+    version_group_id: str | None,
+    set_schedule_active: bool,
+    description: str | None,
+    idempotency_key: str | None,
+) -> UUID:
+    """Register a flow and return the id of the new version. Needs a transaction.
+
+    The same idempotency key as the group's newest version has gives that version again.
+    """
+    if not isinstance(serialized_flow, dict) or not isinstance(serialized_flow.get("name"), str):
+        raise InvalidInput('serialized_flow must be an object with a "name", as a flow\'s serialize() gives it.')
+    if not await queries.project_exists(connection, tenant_id=tenant_id, project_id=project_id):
+        raise NotFound(f"There is no project {project_id}.")
+    group = version_group_id or str(uuid4())
+    await queries.lock_version_group(connection, tenant_id=str(tenant_id), version_group_id=group)
+    if idempotency_key is not None:
+        existing = await queries.flow_of_idempotency_key(
+            connection, tenant_id=tenant_id, version_group_id=group, idempotency_key=idempotency_key
+        )
+        if existing is not None:
+            return UUID(str(existing["id"]))
+    flow_id = await queries.create_flow(
+        connection,
+        tenant_id=tenant_id,
+        project_id=project_id,
+        version_group_id=group,
+        name=serialized_flow["name"],
+        description=description,
+        core_version=_text(serialized_flow.get("__version__")),
+        idempotency_key=idempotency_key,
+        serialized_flow=_json(serialized_flow),
+        environment=_json(serialized_flow.get("environment")),
+        storage=_json(serialized_flow.get("storage")),
+        run_config=_json(serialized_flow.get("run_config")),
+        parameters=_json(serialized_flow.get("parameters") or []),
+        schedule=_json(serialized_flow.get("schedule")),
+        is_schedule_active=set_schedule_active and serialized_flow.get("schedule") is not None,
+    )
+    return UUID(str(flow_id))
+
+
+async def set_schedule_active(connection: Connection, tenant_id: UUID, flow_id: UUID, *, active: bool) -> None:
+    """Switch a flow's schedule on or off."""
+    if not await queries.set_schedule_active(connection, tenant_id=tenant_id, flow_id=flow_id, active=active):
+        raise NotFound(f"There is no flow {flow_id}.")
+
+
+def _json(value: Any) -> str | None:
+    return None if value is None else orjson.dumps(value).decode()
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None

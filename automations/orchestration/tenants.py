@@ -1,0 +1,45 @@
+"""Tenants and their projects."""
+
+import re
+from uuid import UUID
+
+from automations.database import Connection, UniqueViolation, load_queries
+from automations.errors import Conflict, InvalidInput
+
+queries = load_queries("orchestration")
+
+
+async def ensure_default_tenant(connection: Connection) -> UUID:
+    """The first tenant, made if there is none."""
+    tenant_id = None
+    while tenant_id is None:  # another process may have just made it: then the second look finds it
+        tenant_id = await queries.ensure_default_tenant(connection)
+    return UUID(str(tenant_id))
+
+
+async def tenant_exists(connection: Connection, tenant_id: UUID) -> bool:
+    return bool(await queries.tenant_exists(connection, tenant_id=tenant_id))
+
+
+async def create_tenant(connection: Connection, *, name: str, slug: str | None) -> UUID:
+    """Make a tenant; without a slug, one is made from the name."""
+    if not name.strip():
+        raise InvalidInput("name must not be empty.")
+    slug = slug or re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", slug):
+        raise InvalidInput("slug takes lower-case letters, digits and hyphens, and begins and ends without a hyphen.")
+    try:
+        return UUID(str(await queries.create_tenant(connection, name=name, slug=slug)))
+    except UniqueViolation:
+        raise Conflict(f"There is a tenant with the slug {slug!r} already.") from None
+
+
+async def create_project(connection: Connection, tenant_id: UUID, *, name: str, description: str | None) -> UUID:
+    """Make a project."""
+    if not name.strip():
+        raise InvalidInput("name must not be empty.")
+    try:
+        project_id = await queries.create_project(connection, tenant_id=tenant_id, name=name, description=description)
+    except UniqueViolation:
+        raise Conflict("Uniqueness violation.") from None  # the exact text that Prefect 1 clients look for
+    return UUID(str(project_id))

@@ -1,0 +1,79 @@
+-- name: evaluate^
+-- Takes a batch of state changes off the queue and writes what fires because of them, in one transaction.
+-- The nil UUID in a rule stands for "all". A change of a run that was deleted meanwhile matches nothing.
+-- Names and messages are read for matches only: most changes match nothing. Long messages are cut to 8,000 characters.
+WITH taken AS (
+    DELETE FROM automations.state_change
+    WHERE id = ANY(ARRAY(
+        SELECT id FROM automations.state_change ORDER BY id LIMIT :batch FOR UPDATE SKIP LOCKED
+    ))
+    RETURNING tenant_id, flow_run_id, flow_run_state_id, state, captured_at, caused_by
+), matched AS MATERIALIZED (
+    SELECT gen_random_uuid() AS firing_id, rule.tenant_id, rule.automation_id, taken.flow_run_id, taken.flow_run_state_id,
+        run.name AS flow_run_name, flow.id AS flow_id, flow.name AS flow_name, flow.flow_group_id,
+        CASE WHEN taken.caused_by IS NULL THEN 0 ELSE 1 + coalesce((
+            SELECT firing.depth
+            FROM automations.delivery
+            JOIN automations.firing ON firing.tenant_id = delivery.tenant_id AND firing.id = delivery.firing_id
+            WHERE delivery.tenant_id = rule.tenant_id AND delivery.id = taken.caused_by
+        ), 0) END AS depth
+    FROM taken
+    JOIN public.flow_run AS run ON run.id = taken.flow_run_id
+    JOIN public.flow ON flow.id = run.flow_id
+    JOIN automations.automation_match AS rule
+        ON rule.tenant_id = coalesce(taken.tenant_id, run.tenant_id, flow.tenant_id)
+        AND rule.state = taken.state
+        AND rule.flow_group_id = ANY(ARRAY[flow.flow_group_id, '00000000-0000-0000-0000-000000000000'::uuid])
+        AND rule.project_id = ANY(ARRAY[flow.project_id, '00000000-0000-0000-0000-000000000000'::uuid])
+), fired AS (
+    INSERT INTO automations.firing (tenant_id, id, automation_id, event_type, event_id, event, flow_run_id, depth)
+    SELECT matched.tenant_id, matched.firing_id, matched.automation_id, 'FlowRunStateChangedEvent',
+        matched.flow_run_state_id,
+        jsonb_build_object(
+            'id', matched.flow_run_state_id,
+            'event_name', 'FlowRunStateChangedEvent',
+            'tenant_id', matched.tenant_id,
+            'tenant_slug', tenant.slug,
+            'timestamp', state.timestamp,
+            'flow_id', matched.flow_id,
+            'flow_name', matched.flow_name,
+            'flow_group_id', matched.flow_group_id,
+            'flow_run_id', matched.flow_run_id,
+            'flow_run_name', matched.flow_run_name,
+            'state', state.state,
+            'state_message', left(state.message, 8000)
+        ),
+        matched.flow_run_id, matched.depth
+    FROM matched
+    JOIN public.flow_run_state AS state ON state.id = matched.flow_run_state_id
+    JOIN public.tenant ON tenant.id = matched.tenant_id
+), owed AS (
+    INSERT INTO automations.delivery (
+        tenant_id, firing_id, automation_id, action_id, action_type, destination, status, due_at, finished_at, reason
+    )
+    SELECT matched.tenant_id, matched.firing_id, matched.automation_id, action.id, action.action_type, action.destination,
+        CASE WHEN looped THEN 'SUPPRESSED' ELSE 'PENDING' END,
+        CASE WHEN looped THEN NULL ELSE CAST(:now AS timestamptz) END,
+        CASE WHEN looped THEN CAST(:now AS timestamptz) END,
+        CASE WHEN looped THEN 'Automations set one another off ' || matched.depth || ' times in a row; the chain was stopped here' END
+    FROM matched
+    CROSS JOIN LATERAL (SELECT matched.depth > CAST(:max_depth AS integer) AS looped) AS chain
+    JOIN automations.automation_action AS step
+        ON step.tenant_id = matched.tenant_id AND step.automation_id = matched.automation_id
+    JOIN automations.action ON action.tenant_id = step.tenant_id AND action.id = step.action_id
+    RETURNING status
+)
+SELECT (SELECT count(*) FROM taken) AS changes,
+    (SELECT count(*) FROM matched) AS firings,
+    (SELECT count(*) FROM owed) AS deliveries,
+    (SELECT min(captured_at) FROM taken) AS oldest;
+
+-- name: is_waiting$
+SELECT EXISTS (SELECT FROM automations.state_change);
+
+-- name: hold_idle_lock$
+-- False while a writer is in the middle of a change, or while another evaluator rests already.
+SELECT pg_try_advisory_lock(7305804402);
+
+-- name: release_idle_lock$
+SELECT pg_advisory_unlock(7305804402);

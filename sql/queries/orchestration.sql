@@ -1,0 +1,201 @@
+-- name: create_tenant$
+INSERT INTO public.tenant (name, slug) VALUES (:name, :slug) RETURNING id;
+
+-- name: ensure_default_tenant$
+-- The one there is, or the first one made: with authentication off everybody is this tenant.
+WITH made AS (
+    INSERT INTO public.tenant (name, slug)
+    SELECT 'default', 'default' WHERE NOT EXISTS (SELECT FROM public.tenant)
+    ON CONFLICT (slug) DO NOTHING
+    RETURNING id
+)
+SELECT id FROM made UNION ALL (SELECT id FROM public.tenant ORDER BY created, id LIMIT 1) LIMIT 1;
+
+-- name: tenant_exists$
+SELECT EXISTS (SELECT FROM public.tenant WHERE id = :tenant_id);
+
+-- name: create_project$
+INSERT INTO public.project (tenant_id, name, description) VALUES (:tenant_id, :name, :description) RETURNING id;
+
+-- name: project_exists$
+SELECT EXISTS (SELECT FROM public.project WHERE tenant_id = :tenant_id AND id = :project_id);
+
+-- name: known_projects$
+-- Which of these ids are projects of the tenant.
+SELECT coalesce(array_agg(id), '{}') FROM public.project WHERE tenant_id = :tenant_id AND id = ANY(CAST(:ids AS uuid[]));
+
+-- name: known_flow_groups$
+-- Which of these ids are flow groups of the tenant.
+SELECT coalesce(array_agg(id), '{}') FROM public.flow_group WHERE tenant_id = :tenant_id AND id = ANY(CAST(:ids AS uuid[]));
+
+-- name: lock_version_group!
+-- Versions of one version group are given one at a time.
+SELECT pg_advisory_xact_lock(hashtextextended(CAST(:tenant_id AS text) || CAST(:version_group_id AS text), 0));
+
+-- name: flow_of_idempotency_key^
+-- The newest version of the group, if it was registered with this very key.
+SELECT newest.id
+FROM (
+    SELECT id, settings FROM public.flow
+    WHERE tenant_id = :tenant_id AND version_group_id = :version_group_id
+    ORDER BY version DESC LIMIT 1
+) AS newest
+WHERE newest.settings ->> 'idempotency_key' = :idempotency_key;
+
+-- name: create_flow$
+-- A new version takes the place of the older ones of its version group: those are archived, their schedules end.
+WITH flow_group AS (
+    INSERT INTO public.flow_group AS existing (tenant_id, name)
+    VALUES (:tenant_id, :version_group_id)
+    ON CONFLICT (tenant_id, name) DO UPDATE SET name = existing.name
+    RETURNING id
+), older AS (
+    UPDATE public.flow SET archived = true, is_schedule_active = false
+    WHERE tenant_id = :tenant_id AND version_group_id = :version_group_id AND NOT archived
+)
+INSERT INTO public.flow (
+    tenant_id, project_id, flow_group_id, version_group_id, version, name, description, core_version, settings,
+    serialized_flow, environment, storage, run_config, parameters, schedule, is_schedule_active
+)
+SELECT :tenant_id, :project_id, flow_group.id, :version_group_id,
+    1 + coalesce((
+        SELECT max(version) FROM public.flow WHERE tenant_id = :tenant_id AND version_group_id = :version_group_id
+    ), 0),
+    :name, :description, :core_version, jsonb_strip_nulls(jsonb_build_object('idempotency_key', CAST(:idempotency_key AS text))),
+    :serialized_flow, :environment, :storage, :run_config, :parameters, :schedule, :is_schedule_active
+FROM flow_group
+RETURNING id;
+
+-- name: set_schedule_active$
+UPDATE public.flow SET is_schedule_active = :active WHERE tenant_id = :tenant_id AND id = :flow_id RETURNING true;
+
+-- name: flow_of_version_group$
+SELECT id FROM public.flow
+WHERE tenant_id = :tenant_id AND version_group_id = :version_group_id AND NOT archived
+ORDER BY version DESC LIMIT 1;
+
+-- name: create_flow_run$
+-- A run and its first state. The same key of the same flow gives the same run.
+WITH made AS (
+    INSERT INTO public.flow_run (
+        tenant_id, flow_id, name, parameters, context, labels, run_config, scheduled_start_time, idempotency_key
+    )
+    SELECT flow.tenant_id, flow.id, :name, :parameters, :context,
+        coalesce(CAST(:labels AS jsonb), flow_group.labels, '[]'), coalesce(CAST(:run_config AS jsonb), flow.run_config),
+        :scheduled_start_time, :idempotency_key
+    FROM public.flow JOIN public.flow_group ON flow_group.id = flow.flow_group_id
+    WHERE flow.tenant_id = :tenant_id AND flow.id = :flow_id
+    ON CONFLICT (flow_id, idempotency_key) DO NOTHING
+    RETURNING id, tenant_id, scheduled_start_time
+), first_state AS (
+    INSERT INTO public.flow_run_state (tenant_id, flow_run_id, version, state, message, start_time, serialized_state)
+    SELECT tenant_id, id, 1, 'Scheduled', 'Flow run scheduled.', scheduled_start_time,
+        jsonb_build_object('type', 'Scheduled', 'message', 'Flow run scheduled.', 'start_time', scheduled_start_time)
+    FROM made
+)
+SELECT id FROM made
+UNION ALL
+SELECT id FROM public.flow_run
+WHERE tenant_id = :tenant_id AND flow_id = :flow_id AND idempotency_key = :idempotency_key
+LIMIT 1;
+
+-- name: flow_exists$
+SELECT EXISTS (SELECT FROM public.flow WHERE tenant_id = :tenant_id AND id = :flow_id);
+
+-- name: delete_flow_run$
+DELETE FROM public.flow_run WHERE tenant_id = :tenant_id AND id = :flow_run_id RETURNING true;
+
+-- name: set_flow_run_states
+-- All or nothing, in one statement: rows are locked in one order, judged, and written only if none was refused.
+-- A run named twice takes its states in the order given. The trigger copies the newest state to the run.
+WITH given AS (
+    SELECT new.*, row_number() OVER (PARTITION BY new.flow_run_id ORDER BY new.place) AS step
+    FROM unnest(
+        CAST(:flow_run_ids AS uuid[]), CAST(:versions AS integer[]), CAST(:states AS text[]), CAST(:messages AS text[]),
+        CAST(:results AS jsonb[]), CAST(:start_times AS timestamptz[]), CAST(:serialized_states AS jsonb[])
+    ) WITH ORDINALITY AS new (flow_run_id, expected, state, message, result, start_time, serialized_state, place)
+), run AS (
+    SELECT id, version, state FROM public.flow_run
+    WHERE tenant_id = :tenant_id AND id = ANY(CAST(:flow_run_ids AS uuid[]))
+    ORDER BY id
+    FOR NO KEY UPDATE
+), judged AS MATERIALIZED (
+    SELECT given.*, run.version + given.step AS version, run.version AS run_version,
+        CASE
+            WHEN run.id IS NULL THEN 'MISSING'
+            WHEN given.state = 'Submitted' AND run.state IN ('Submitted', 'Running') THEN 'SUBMITTED'
+            WHEN given.expected <> run.version + given.step - 1 THEN 'STALE'
+        END AS problem
+    FROM given LEFT JOIN run ON run.id = given.flow_run_id
+), written AS (
+    INSERT INTO public.flow_run_state
+        (tenant_id, flow_run_id, version, state, message, result, start_time, serialized_state)
+    SELECT :tenant_id, flow_run_id, version, state, message, result, start_time, serialized_state
+    FROM judged
+    WHERE NOT EXISTS (SELECT FROM judged AS refused WHERE refused.problem IS NOT NULL)
+    ORDER BY place
+)
+SELECT flow_run_id, problem, expected, run_version FROM judged WHERE problem IS NOT NULL ORDER BY place;
+
+-- name: cancel_flow_run^
+-- A Running run is asked to stop (its process then reports Cancelled), another unfinished one is Cancelled at once,
+-- a finished one and one that is stopping already stay as they are.
+WITH run AS (
+    SELECT id, version, state FROM public.flow_run
+    WHERE tenant_id = :tenant_id AND id = :flow_run_id
+    FOR NO KEY UPDATE
+), judged AS MATERIALIZED (
+    SELECT id, version, CASE
+        WHEN state = 'Cancelling' OR state = ANY(CAST(:finished AS text[])) THEN NULL
+        WHEN state = 'Running' THEN 'Cancelling'
+        ELSE 'Cancelled'
+    END AS next_state, state
+    FROM run
+), written AS (
+    INSERT INTO public.flow_run_state (tenant_id, flow_run_id, version, state, message, serialized_state)
+    SELECT :tenant_id, id, version + 1, next_state, :message,
+        jsonb_build_object('type', next_state, 'message', CAST(:message AS text))
+    FROM judged WHERE next_state IS NOT NULL
+)
+SELECT coalesce(next_state, state) AS state, next_state IS NOT NULL AS changed FROM judged;
+
+-- name: set_flow_run_agent!
+-- A run that is Submitted belongs to the agent that took it.
+UPDATE public.flow_run SET agent_id = agent.id, heartbeat = :now
+FROM public.agent
+WHERE flow_run.tenant_id = :tenant_id AND flow_run.id = ANY(CAST(:flow_run_ids AS uuid[]))
+    AND agent.tenant_id = :tenant_id AND agent.id = :agent_id;
+
+-- name: set_caused_by!
+-- The state changes of this transaction are the work of a delivery.
+SELECT set_config('automations.caused_by', :delivery_id, true);
+
+-- name: agent_config_exists$
+SELECT EXISTS (SELECT FROM public.agent_config WHERE tenant_id = :tenant_id AND id = :agent_config_id);
+
+-- name: register_agent$
+-- The same tenant, name, type, core version and labels are the same agent; a new agent_config_id is stored.
+INSERT INTO public.agent AS existing (tenant_id, agent_config_id, name, type, core_version, labels)
+VALUES (:tenant_id, :agent_config_id, :name, :type, :core_version, :labels)
+ON CONFLICT (tenant_id, coalesce(name, ''), coalesce(type, ''), coalesce(core_version, ''), labels)
+DO UPDATE SET agent_config_id = coalesce(excluded.agent_config_id, existing.agent_config_id)
+RETURNING id;
+
+-- name: touch_agent!
+-- The only sign of life of an agent: it asked for work.
+UPDATE public.agent SET last_queried = :now WHERE tenant_id = :tenant_id AND id = :agent_id;
+
+-- name: runs_in_queue$
+-- Runs that are due, oldest first, whose labels the agent has all of; a run without labels waits for an agent without.
+SELECT coalesce(array_agg(due.id ORDER BY due.state_start_time, due.id), '{}')
+FROM (
+    SELECT id, state_start_time FROM public.flow_run
+    WHERE tenant_id = :tenant_id AND state = 'Scheduled' AND state_start_time <= :before
+        AND labels <@ CAST(:labels AS jsonb)
+        AND (labels = '[]') = (CAST(:labels AS jsonb) = '[]')
+    ORDER BY state_start_time, id
+    LIMIT 25
+) AS due;
+
+-- name: delete_agent$
+DELETE FROM public.agent WHERE tenant_id = :tenant_id AND id = :agent_id RETURNING true;

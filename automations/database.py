@@ -64,6 +64,7 @@ class Database:
         self._pool = Pool(
             "postgresql://",
             dsn=url,
+            database=None,
             min_size=1,
             max_size=pool_size,
             server_settings=_SERVER_SETTINGS,

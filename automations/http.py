@@ -217,7 +217,7 @@ class Http:
                     await pool.give_back(connection, keep=not self._closed)
         except TimeoutError:
             if connection is None:
-                raise NotSent(f"There was no free connection to {target.place} within {limit:g} seconds") from None
+                raise NotSent(f"No connection to {target.place} came about within {limit:g} seconds") from None
             raise OutcomeUnknown(
                 f"{target.place} did not answer in full within {limit:g} seconds; it may have received the request"
             ) from None
@@ -359,7 +359,7 @@ class _Stream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002, ASYNC109 - httpcore\'s
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002, ASYNC109 - httpcore's
         if not self._received and not self._ended:
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
@@ -371,7 +371,7 @@ class _Stream(asyncio.Protocol, httpcore.AsyncNetworkStream):
             self._transport.resume_reading()
         return data
 
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002, ASYNC109 - httpcore\'s
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002, ASYNC109 - httpcore's
         if self._transport.is_closing():
             raise httpcore.WriteError
         self._transport.write(buffer)

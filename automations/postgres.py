@@ -214,9 +214,9 @@ class _Server:
         """Start PostgreSQL and let it keep `lock`. Nothing of an earlier server lives, whatever its files say."""
         account = server_account(self.data)
         binaries = find_binaries(account)
+        self._write_settings()
         if not self.data.exists():
             self._create_cluster(binaries, account, lock)
-        self._write_settings()
         create_private(self.socket_folder, account)
         settings = {
             "config_file": self.home / "server.conf",

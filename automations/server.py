@@ -35,7 +35,7 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError:
         bound.close()
         raise
-    bound.set_inheritable(True)
+    bound.listen(2048)
     return bound
 
 

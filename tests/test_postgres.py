@@ -212,12 +212,6 @@ class Place:
         return False
 
 
-def is_alive(process: psutil.Process) -> bool:
-    with suppress(psutil.NoSuchProcess):
-        return bool(process.status() != psutil.STATUS_ZOMBIE)
-    return False
-
-
 async def until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + DEADLINE_SECONDS
     while not condition():
@@ -232,7 +226,7 @@ def account_of(name: str) -> Account:
 
 def make_folder(user: Account | None) -> Path:
     # pytest's own folders are closed to the server's account.
-    folder = Path(tempfile.mkdtemp(prefix="automations-test-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="automations-test-", dir="/tmp")).resolve()
     folder.chmod(0o755)
     for name in ("shelter", "user"):
         (folder / name).mkdir()
@@ -311,13 +305,12 @@ async def test_server_is_durable_utf8_and_deaf_to_the_network(place: Place) -> N
 async def test_server_left_by_a_killed_owner_is_joined_and_stopped_by_the_next(any_place: Place) -> None:
     killed = await any_place.attach()
     await killed.ask("CREATE TABLE kept AS SELECT 7 AS number")
-    before = any_place.postmaster()
+    postmaster = any_place.postmaster()
+    assert postmaster
     await killed.end(signal.SIGKILL)
-    assert before
-    assert is_alive(before)
 
     owner = await any_place.attach()
-    assert any_place.postmaster() == before
+    assert any_place.postmaster() == postmaster
     assert await owner.ask("SELECT number FROM kept") == 7
     await owner.release()
     assert any_place.postmaster() is None
@@ -417,8 +410,12 @@ async def test_ctrl_c_in_the_terminal_does_not_reach_the_server(place: Place) ->
     owner = await place.attach()
     postmaster = place.postmaster()
     assert postmaster
-    assert os.getpgid(postmaster.pid) != os.getpgid(owner.process.pid)
     assert os.getsid(postmaster.pid) != os.getsid(owner.process.pid)
+    os.killpg(owner.process.pid, signal.SIGINT)
+    await asyncio.wait_for(owner.process.wait(), DEADLINE_SECONDS)
+    await place.attach()
+    assert place.postmaster() == postmaster
+    assert "shutdown request" not in place.log
 
 
 async def test_killed_server_is_started_again_by_the_next_attach_and_recovers(any_place: Place) -> None:
@@ -633,6 +630,13 @@ async def test_folder_that_cannot_be_written_is_named(ordinary_place: Place) -> 
     assert "Permission denied" in message
     assert str(ordinary_place.data_dir) in message
     (ordinary_place.folder / "user").chmod(0o755)
+
+
+@needs_root
+async def test_user_without_a_name_is_told_so(ordinary_place: Place) -> None:
+    ordinary_place.user = Account(54321, 54321)
+    os.chown(ordinary_place.folder / "user", 54321, 54321)
+    assert "user id 54321 has no name" in await (await ordinary_place.spawn()).refused()
 
 
 async def run(*command: str) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
-from enum import Enum
+from enum import StrEnum
 from typing import Any, Optional, get_type_hints
 from uuid import UUID
 
@@ -93,7 +93,7 @@ def _automation_action(item: Any) -> Action | UUID:
 
 
 StateGroup = strawberry.enum(
-    Enum("state_group", {name: name for name in STATE_GROUPS}),  # type: ignore[misc]
+    StrEnum("state_group", {name: name for name in STATE_GROUPS}),  # type: ignore[misc]
     name="state_group",
     description="A group of states. "
     + " ".join(f"{name}: {', '.join(states) if name != 'ALL' else 'every state'}." for name, states in STATE_GROUPS.items()),
@@ -130,7 +130,4 @@ def event_from(event: AutomationEventInput) -> dict[str, Any]:
     state_changed = event.flow_run_state_changed
     if not state_changed:
         return {}
-    values = given(state_changed)
-    if group := values.get("state_group"):
-        values["state_group"] = group.value
-    return {FLOW_RUN_STATE_CHANGED.key: values}
+    return {FLOW_RUN_STATE_CHANGED.key: given(state_changed)}

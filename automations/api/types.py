@@ -3,7 +3,7 @@
 import inspect
 import sys
 from collections.abc import Callable
-from enum import Enum
+from enum import StrEnum
 from typing import Annotated, Any, Optional
 
 import strawberry
@@ -51,7 +51,7 @@ _TEXT_ONLY = ("_like", "_nlike", "_ilike", "_nilike", "_similar", "_regex", "_ir
 
 
 @strawberry.enum(name="order_by", description="A direction, and where nulls go.")
-class Order(Enum):
+class Order(StrEnum):
     """Directions of sorting; the plain ones put nulls where PostgreSQL does: last ascending, first descending."""
 
     asc = "asc"
@@ -195,7 +195,7 @@ def _make_inputs(table: Table) -> None:
             fields,
             {field: strawberry.field(default=UNSET, description=described[field]) for field in fields},
         )
-    columns = Enum(f"{name}_select_column", {column.name: column.name for column in _plain(table)})  # type: ignore[misc]
+    columns = StrEnum(f"{name}_select_column", {column.name: column.name for column in _plain(table)})  # type: ignore[misc]
     columns.__module__ = __name__
     made = strawberry.enum(columns, name=f"{name}_select_column", description=f"Columns of {name}.")
     setattr(sys.modules[__name__], f"{name}_select_column", made)

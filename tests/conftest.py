@@ -1,0 +1,99 @@
+"""A real PostgreSQL for every test: one server a run, and a fresh clone of a migrated database for each test."""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+from hypothesis import settings as hypothesis_settings
+
+from automations.database import Database, DedicatedConnection
+from automations.migrations import migrate
+from automations.orchestration.tenants import ensure_default_tenant
+from automations.postgres import EmbeddedPostgres
+from tests.harness import Automations, running
+
+hypothesis_settings.register_profile("automations", deadline=None)
+hypothesis_settings.load_profile("automations")
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """One embedded server for all workers: the last one out stops it."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    embedded = EmbeddedPostgres.attach(Path(shared) / "postgres")
+    yield embedded
+    embedded.release()
+
+
+@pytest.fixture(scope="session")
+async def template(postgres: EmbeddedPostgres) -> str:
+    """Name of a migrated database that tests clone."""
+    name = f"template_{uuid4().hex[:12]}"
+    await _administer(postgres.url, f'CREATE DATABASE "{name}"')
+    connection = await Database(_with_name(postgres.url, name)).dedicated()
+    await migrate(connection)
+    await connection.close()
+    return name
+
+
+@pytest.fixture
+async def database_url(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[str]:
+    """URL of a migrated database of the test's own."""
+    async with _database(postgres.url, f'TEMPLATE "{template}"') as url:
+        yield url
+
+
+@pytest.fixture
+async def empty_database_url(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
+    """URL of a database of the test's own with nothing in it."""
+    async with _database(postgres.url) as url:
+        yield url
+
+
+@pytest.fixture
+async def connection(database_url: str) -> AsyncIterator[DedicatedConnection]:
+    """A connection to the test's database."""
+    connection = await Database(database_url).dedicated()
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def tenant_id(connection: DedicatedConnection) -> UUID:
+    """The default tenant."""
+    return await ensure_default_tenant(connection)
+
+
+@pytest.fixture
+async def server(database_url: str, tmp_path: Path) -> AsyncIterator[Automations]:
+    """A running server on a real socket, with its loops."""
+    async with running(database_url, tmp_path) as automations:
+        yield automations
+
+
+@asynccontextmanager
+async def _database(server_url: str, options: str = "") -> AsyncIterator[str]:
+    name = f"test_{uuid4().hex[:12]}"
+    await _administer(server_url, f'CREATE DATABASE "{name}" {options}')
+    try:
+        yield _with_name(server_url, name)
+    finally:
+        await _administer(server_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+async def _administer(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def _with_name(url: str, name: str) -> str:
+    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))

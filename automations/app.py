@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from automations.api.context import Services
 from automations.api.endpoint import GraphQLEndpoint
-from automations.database import CONNECTION_LOST, Database
+from automations.database import CONNECTION_LOST, Database, load_queries
 from automations.delivery.attempts import Sender
 from automations.delivery.destinations import Destinations
 from automations.delivery.dispatcher import Dispatcher
@@ -25,6 +25,7 @@ from automations.settings import Settings
 from automations.vault import Vault
 
 log = structlog.get_logger(__name__)
+queries = load_queries("health")
 
 
 def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starlette:
@@ -86,7 +87,7 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
     async def readyz(request: Request) -> Response:
         try:
             async with asyncio.timeout(2), database.connection() as connection:
-                await connection.fetchval("SELECT 1")
+                await queries.ping(connection)
         except (*CONNECTION_LOST, TimeoutError):
             return JSONResponse({"ready": False, "reason": "the database does not answer"}, 503)
         if any(loop.done() for loop in request.app.state.loops):

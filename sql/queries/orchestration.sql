@@ -99,9 +99,6 @@ SELECT id FROM public.flow_run
 WHERE tenant_id = :tenant_id AND flow_id = :flow_id AND idempotency_key = :idempotency_key
 LIMIT 1;
 
--- name: flow_exists$
-SELECT EXISTS (SELECT FROM public.flow WHERE tenant_id = :tenant_id AND id = :flow_id);
-
 -- name: delete_flow_run$
 DELETE FROM public.flow_run WHERE tenant_id = :tenant_id AND id = :flow_run_id RETURNING true;
 

@@ -1,0 +1,58 @@
+# Everything below sets itself up: it needs Python 3.11 or newer and make, and nothing else.
+
+PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	command -v $$name >/dev/null && $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+UV := uv==0.13.9
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test check bench schema lock
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*?## ' $(MAKEFILE_LIST) | sort | awk -F ':.*?## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+run: $(VENV)/.run ## Start the server with its own PostgreSQL and print its URLs (ARGS="--port 4300")
+	@exec $(BIN)/python -m automations serve $(ARGS)
+
+demo: $(VENV)/.run ## Watch it at work on simulated flows, through a kill -9 (ARGS=--quick)
+	@$(BIN)/python -m automations demo $(ARGS)
+
+test: $(VENV)/.dev ## Run the tests (ARGS="tests/api -k hook")
+	@$(BIN)/python -m pytest -n 2 $(ARGS)
+
+check: $(VENV)/.dev ## Format, lint, types, layers, SQL in its place, schema drift
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m tests.sql_in_place
+	$(BIN)/python -m automations schema | diff -u schema.graphql - || { echo "schema.graphql is behind: run make schema"; exit 1; }
+
+bench: $(VENV)/.dev ## Measure against floors of the same run and print JSON (QUICK=1 for a minute)
+	@$(BIN)/python -m bench $(if $(QUICK),--quick) $(ARGS)
+
+schema: $(VENV)/.run ## Write schema.graphql
+	$(BIN)/python -m automations schema > schema.graphql
+
+lock: $(VENV)/.dev ## Lock the newest allowed dependencies, with hashes
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --upgrade pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --upgrade pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+
+$(VENV)/.run: requirements.lock | $(VENV)/.uv
+	@echo "Installing the dependencies …"
+	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements.lock
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock | $(VENV)/.uv
+	@echo "Installing the dependencies and the tools of development …"
+	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	@touch $@ $(VENV)/.run
+
+$(VENV)/.uv:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and was not found: install it, or say make PYTHON=/path/to/python3"; exit 1; }
+	@echo "Making a virtual environment …"
+	@$(PYTHON) -m venv $(VENV) || { echo "This Python cannot make virtual environments: on Debian and Ubuntu, install python3-venv"; exit 1; }
+	@$(BIN)/python -m pip install -q --disable-pip-version-check $(UV)
+	@touch $@

@@ -1,6 +1,8 @@
 """A real PostgreSQL for every test: one server a run, and a fresh clone of a migrated database for each test."""
 
 import os
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,12 +23,26 @@ hypothesis_settings.register_profile("automations", deadline=None)
 hypothesis_settings.load_profile("automations")
 
 
+_FOLDER = "TESTS_FOLDER_OF_AUTOMATIONS"
+
+
+def pytest_configure() -> None:
+    """Make the run's folder, once for all workers. Run as root, PostgreSQL has another account: it must get in."""
+    if _FOLDER not in os.environ:
+        os.environ[_FOLDER] = tempfile.mkdtemp(prefix="automations-tests-", dir="/tmp")
+        Path(os.environ[_FOLDER]).chmod(0o755)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove it; the workers have ended by now."""
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ.pop(_FOLDER))
+
+
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+def postgres() -> Iterator[EmbeddedPostgres]:
     """One embedded server for all workers: the last one out stops it."""
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    embedded = EmbeddedPostgres.attach(Path(shared) / "postgres")
+    embedded = EmbeddedPostgres.attach(Path(os.environ[_FOLDER]))
     yield embedded
     embedded.release()
 

@@ -15,7 +15,6 @@ import trustme
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from automations import http
 from automations.http import (
     Answer,
     Http,
@@ -25,8 +24,10 @@ from automations.http import (
     Refused,
     check_headers,
     check_url,
-    resolve_with_system,
 )
+from automations.http import client as http_client
+from automations.http.guard import resolve_with_system
+from automations.http.urls import read_url
 from tests.receivers import (
     Hold,
     Receiver,
@@ -236,7 +237,7 @@ ADDRESSES = """
     [::127.0.0.1] [64:ff9b::127.0.0.1] [64:ff9b::a00:1] [64:ff9b:1::1] [2001::1] [2001:db8::1] [2002:7f00:1::]
     [3fff::1] [fc00::1] [fd00:ec2::254] [fe80::1] [fec0::1] [ff02::1] [5f00::1] [100::1]
     127.0.0.1. 127。0。0。1 localhost localhost.
-""".split()  # noqa: SIM905
+""".split()
 
 URL_FORMS = [
     "http://127.1:{port}/",
@@ -473,7 +474,7 @@ async def test_a_name_has_one_form(make_client: MakeClient, receiver: Receiver, 
 
 async def test_a_host_header_names_no_default_port() -> None:
     targets = ("http://a.example:80/", "https://a.example:443/", "https://[2606:4700::1]/", "https://a.example:80/")
-    hosts = [http._target(url).host_header for url in targets]
+    hosts = [read_url(url).host_header for url in targets]
     assert hosts == ["a.example", "a.example", "[2606:4700::1]", "a.example:80"]
 
 
@@ -516,7 +517,7 @@ async def test_the_system_resolves_localhost() -> None:
     """
     Connection Content-Length Expect Host HTTP2-Settings Keep-Alive Proxy-Authorization Proxy-Connection TE Trailer
     Transfer-Encoding Upgrade connection HOST
-    """.split(),  # noqa: SIM905
+    """.split(),
 )
 async def test_a_header_of_the_connection_is_refused(client: Http, receiver: Receiver, name: str) -> None:
     with pytest.raises(Refused):
@@ -640,7 +641,7 @@ async def silent_port() -> AsyncIterator[int]:
 async def test_a_connection_that_does_not_come_about_is_not_sent_within_its_own_limit(
     client: Http, silent_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http, "CONNECT_SECONDS", SHORT_SECONDS)
+    monkeypatch.setattr(http_client, "CONNECT_SECONDS", SHORT_SECONDS)
     with pytest.raises(NotSent, match=r"^No connection to .*( within 0\.3 seconds|: no answer)$"):
         await post(client, f"https://127.0.0.1:{silent_port}/")
 
@@ -691,7 +692,7 @@ async def test_the_limit_of_the_client_counts_where_a_call_has_none(
 async def test_the_limit_for_connecting_does_not_shorten_an_answer(
     client: Http, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http, "CONNECT_SECONDS", SHORT_SECONDS)
+    monkeypatch.setattr(http_client, "CONNECT_SECONDS", SHORT_SECONDS)
     receiver.behaviour = hold = Hold()
     call = asyncio.create_task(post(client, receiver.url))
     await receiver.wait_for(1)
@@ -881,7 +882,7 @@ async def test_failed_calls_give_their_places_back(make_client: MakeClient, rece
 async def test_the_destination_unused_for_longest_loses_its_connections(
     client: Http, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http, "POOLS", 2)
+    monkeypatch.setattr(http_client, "POOLS", 2)
     for destination in ("a", "b", "a", "c", "a", "b"):
         await post(client, receiver.url, destination=destination)
     assert [request.connection for request in receiver.requests] == [1, 2, 1, 3, 1, 4]
@@ -890,7 +891,7 @@ async def test_the_destination_unused_for_longest_loses_its_connections(
 async def test_a_destination_in_use_keeps_its_connections(
     client: Http, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http, "POOLS", 1)
+    monkeypatch.setattr(http_client, "POOLS", 1)
     receiver.behaviour = hold = Hold()
     calls = [asyncio.create_task(post(client, receiver.url, destination=str(n))) for n in range(3)]
     await receiver.wait_for(3)
@@ -901,7 +902,7 @@ async def test_a_destination_in_use_keeps_its_connections(
 
 
 async def test_an_idle_connection_is_closed(client: Http, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "IDLE_SECONDS", 0.02)
+    monkeypatch.setattr(http_client, "IDLE_SECONDS", 0.02)
     for n in range(2):
         assert (await post(client, receiver.url)).status_code == 200
         await receiver.wait_for_disconnects()

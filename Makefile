@@ -42,12 +42,12 @@ lock: $(VENV)/.dev ## Lock the newest allowed dependencies, with hashes
 
 $(VENV)/.run: requirements.lock | $(VENV)/.uv
 	@echo "Installing the dependencies …"
-	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock | $(VENV)/.uv
 	@echo "Installing the dependencies and the tools of development …"
-	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	@$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python --require-hashes -r requirements-dev.lock
 	@touch $@ $(VENV)/.run
 
 $(VENV)/.uv:

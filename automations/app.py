@@ -32,7 +32,7 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
     """The app of one process. The database must have been migrated."""
     database = Database(database_url, pool_size=settings.database_pool_size)
     http = Http(
-        allowed_networks=settings.allowed_networks(is_loopback(settings.host)),
+        allowed_networks=settings.sendable_networks(loopback=is_loopback(settings.host)),
         timeout_seconds=settings.send_timeout_seconds,
         connections_per_destination=settings.destination_concurrency,
     )

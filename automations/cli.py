@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
 
     serve = commands.add_parser("serve", help="run the server", description="Run the server: API, engine and delivery.")
     serve.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
-    serve.add_argument("--port", type=int, help="port to listen on (default: 4200; 0 takes a free one)")
+    serve.add_argument("--port", help="port to listen on (default: 4200; 0 takes a free one)")
     serve.add_argument("--data-dir", help="folder of the embedded PostgreSQL and of the key that seals secrets")
     serve.add_argument(
         "--allow-unauthenticated",
@@ -68,14 +68,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(settings: Settings, options: argparse.Namespace) -> int:
-    from automations import server  # noqa: PLC0415 - the schema takes a second to build: only for commands that need it
-    from automations.app import create_app  # noqa: PLC0415
-    from automations.vault import Vault  # noqa: PLC0415
+    from automations import server
+    from automations.app import create_app
+    from automations.vault import Vault
 
     if not is_loopback(settings.host) and not (options.allow_unauthenticated or settings.allow_unauthenticated):
         raise SettingsError(
-            f"AUTOMATIONS_HOST: {settings.host} can be reached from other machines, and there is no authentication yet: "
-            "everybody there could read and change everything. Listen on 127.0.0.1, or say --allow-unauthenticated."
+            f"AUTOMATIONS_HOST: {settings.host} can be reached from other machines, and there is no authentication "
+            "yet: everybody there could read and change everything. Listen on 127.0.0.1, or say --allow-unauthenticated."
         )
     try:
         bound = server.listen(settings.host, settings.port)
@@ -86,30 +86,31 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
         ) from None
     with _database_url(settings) as url:
         _run_migrations(url)
-        keys = settings.secret_keys.get_secret_value() if settings.secret_keys else None
-        app = create_app(settings, database_url=url, vault=Vault.load(keys, settings.data_dir))
+        app = create_app(settings, database_url=url, vault=Vault.load(settings.secret_keys, settings.data_dir))
         host, port = bound.getsockname()[:2]
         address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        server.run(app, bound, on_ready=lambda: log.info("ready", graphql=f"{address}/graphql", health=f"{address}/readyz"))
+        server.run(
+            app, bound, on_ready=lambda: log.info("ready", graphql=f"{address}/graphql", health=f"{address}/readyz")
+        )
     return 0
 
 
 def _migrate(settings: Settings, _options: argparse.Namespace) -> int:
     with _database_url(settings) as url:
         applied = _run_migrations(url)
-    print(f"{len(applied)} migrations applied" if applied else "The database is at the newest schema")  # noqa: T201
+    print(f"{len(applied)} migrations applied" if applied else "The database is at the newest schema")
     return 0
 
 
 def _schema(_settings: Settings, _options: argparse.Namespace) -> int:
-    from automations.api.schema import schema  # noqa: PLC0415
+    from automations.api.schema import schema
 
     sys.stdout.write(schema.as_str() + "\n")
     return 0
 
 
 def _demo(_settings: Settings, options: argparse.Namespace) -> int:
-    from automations.demo import run_demo  # noqa: PLC0415
+    from automations.demo import run_demo
 
     return run_demo(quick=options.quick)
 
@@ -118,7 +119,7 @@ def _demo(_settings: Settings, options: argparse.Namespace) -> int:
 def _database_url(settings: Settings) -> Iterator[str]:
     """The URL from the settings, or that of the embedded server, which runs meanwhile."""
     if settings.database_url is not None:
-        yield settings.database_url.get_secret_value()
+        yield settings.database_url
         return
     embedded = EmbeddedPostgres.attach(settings.data_dir)
     try:

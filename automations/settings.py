@@ -1,97 +1,163 @@
 """The environment, read once at the start. A wrong value stops the start with a message that names the variable."""
 
-from ipaddress import IPv4Network, IPv6Network
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 from platformdirs import user_data_path
-from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "AUTOMATIONS_"
+LOOPBACK = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
 
 
 class SettingsError(ValueError):
-    """A setting that cannot be used; the message names the variable and never shows its value."""
+    """Settings that cannot be used; the text names each variable, and never shows a value."""
 
 
-class Settings(BaseSettings):
+@dataclass(frozen=True)
+class _Kind:
+    """How a variable's text is read; `read` raises ValueError, and `meaning` says what it takes."""
+
+    read: Callable[[str], Any]
+    meaning: str
+
+
+def _number(cast: type[int] | type[float], least: float, most: float) -> _Kind:
+    def read(text: str) -> float:
+        value = cast(text)
+        if not least <= value <= most:
+            raise ValueError
+        return value
+
+    return _Kind(read, f"a {'whole ' if cast is int else ''}number from {least:g} to {most:,g}".replace(",", ""))
+
+
+def _choice(*words: str) -> _Kind:
+    return _Kind(lambda text: words[words.index(text.lower())], f"one of {', '.join(words)}")
+
+
+def _split(read: Callable[[str], Any], meaning: str) -> _Kind:
+    return _Kind(lambda text: tuple(read(part.strip()) for part in text.split(",") if part.strip()), meaning)
+
+
+def _waiting(text: str) -> float:
+    if not 0 < (value := float(text)) <= 86_400 * 7:
+        raise ValueError
+    return value
+
+
+_TEXT = _Kind(str, "a text")
+_SWITCH = _Kind(
+    lambda text: {
+        "yes": True,
+        "true": True,
+        "1": True,
+        "on": True,
+        "no": False,
+        "false": False,
+        "0": False,
+        "off": False,
+    }[text.lower()],
+    "yes or no",
+)
+
+
+def _setting(default: Any, kind: _Kind, description: str, *, secret: bool = False) -> Any:
+    metadata = {"kind": kind, "description": description}
+    if callable(default):
+        return field(default_factory=default, metadata=metadata, repr=not secret)
+    return field(default=default, metadata=metadata, repr=not secret)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
     """Every setting, its unit and its default. Durations are seconds."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, hide_input_in_errors=True)
+    data_dir: Path = _setting(
+        lambda: user_data_path("automations"),
+        _Kind(lambda text: Path(text).expanduser().absolute(), "a folder"),
+        "Folder of the embedded PostgreSQL and of the key that seals secrets.",
+    )
+    database_url: str | None = _setting(
+        None, _TEXT, "An ordinary PostgreSQL (15 or newer) to use in place of the embedded one.", secret=True
+    )
+    database_pool_size: int = _setting(10, _number(int, 1, 500), "Connections for API requests, at most.")
+    secret_keys: str | None = _setting(
+        None,
+        _TEXT,
+        "Base64 keys of 32 bytes, comma-separated; the first seals secrets, all open them.",
+        secret=True,
+    )
+    host: str = _setting("127.0.0.1", _TEXT, "Address to listen on.")
+    port: int = _setting(4200, _number(int, 0, 65535), "Port to listen on; 0 takes a free one.")
+    allow_unauthenticated: bool = _setting(
+        False, _SWITCH, "The second word needed to listen beyond the loopback while there is no authentication."
+    )
+    allowed_hosts: tuple[str, ...] = _setting(
+        (), _split(str, "names"), "Further names, comma-separated, that a request's Host header may carry."
+    )
+    allowed_private_networks: tuple[IPv4Network | IPv6Network, ...] = _setting(
+        (),
+        _split(ip_network, "networks such as 10.1.0.0/16, separated by commas"),
+        "Private networks (CIDR, comma-separated) that actions may send to.",
+    )
+    ui_url: str = _setting(
+        "http://localhost:8080", _TEXT, "Address of the page that shows flows and runs, for links in messages."
+    )
+    max_rows: int = _setting(1000, _number(int, 1, 100_000), "Most rows that one list in a query returns.")
+    max_body_bytes: int = _setting(5_000_000, _number(int, 1024, 10**9), "Largest request body that is read.")
+    delivery_concurrency: int = _setting(400, _number(int, 1, 5000), "Deliveries sent at once by one process.")
+    destination_concurrency: int = _setting(10, _number(int, 1, 200), "Deliveries sent at once to one destination.")
+    send_timeout_seconds: float = _setting(30.0, _number(float, 0.1, 300), "Longest that one attempt may take.")
+    lease_seconds: float = _setting(
+        15.0,
+        _number(float, 1, 600),
+        "After how long without a sign of life another process takes a delivery over.",
+    )
+    retry_seconds: tuple[float, ...] = _setting(
+        (5, 30, 120, 600, 1800, 7200, 21600),
+        _split(_waiting, "numbers of seconds above 0, separated by commas"),
+        "Waits between the attempts of a delivery, comma-separated.",
+    )
+    poll_seconds: float = _setting(
+        0.25, _number(float, 0.01, 60), "How often the loops look for work that nobody woke them for."
+    )
+    shutdown_seconds: float = _setting(20.0, _number(float, 0, 300), "How long a stop waits for sends under way.")
+    max_depth: int = _setting(8, _number(int, 1, 100), "How many automations may set one another off in a chain.")
+    log_format: str = _setting("auto", _choice("auto", "human", "json"), "auto: human on a terminal, else JSON.")
+    log_level: str = _setting("info", _choice("debug", "info", "warning", "error"), "Least severe line that is logged.")
 
-    data_dir: Path = Field(
-        default_factory=lambda: user_data_path("automations"),
-        description="Folder of the embedded PostgreSQL and of the key that seals secrets.",
-    )
-    database_url: SecretStr | None = Field(
-        None, description="An ordinary PostgreSQL (15 or newer) to use in place of the embedded one."
-    )
-    database_pool_size: int = Field(10, ge=1, le=500, description="Connections for API requests, at most.")
-    secret_keys: SecretStr | None = Field(
-        None, description="Base64 keys of 32 bytes, comma-separated; the first seals secrets, all open them."
-    )
-    host: str = Field("127.0.0.1", description="Address to listen on.")
-    port: int = Field(4200, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
-    allow_unauthenticated: bool = Field(
-        False, description="The second word needed to listen beyond the loopback while there is no authentication."
-    )
-    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Further names, comma-separated, that a request's Host header may carry."
-    )
-    allowed_private_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
-        (), description="Private networks (CIDR, comma-separated) that actions may send to."
-    )
-    ui_url: str = Field(
-        "http://localhost:8080", description="Address of the page that shows flows and runs, for links in messages."
-    )
-    max_rows: int = Field(1000, ge=1, le=100_000, description="Most rows that one list in a query returns.")
-    max_body_bytes: int = Field(5_000_000, ge=1024, description="Largest request body that is read.")
-    delivery_concurrency: int = Field(100, ge=1, le=2000, description="Deliveries sent at once by one process.")
-    destination_concurrency: int = Field(10, ge=1, le=200, description="Deliveries sent at once to one destination.")
-    send_timeout_seconds: float = Field(30, gt=0, le=300, description="Longest that one attempt may take.")
-    lease_seconds: float = Field(
-        15, ge=1, le=600, description="After how long without a sign of life another process takes a delivery over."
-    )
-    retry_seconds: Annotated[tuple[float, ...], NoDecode] = Field(
-        (5, 30, 120, 600, 1800, 7200, 21600), description="Waits between the attempts of a delivery, comma-separated."
-    )
-    poll_seconds: float = Field(0.25, gt=0, le=60, description="How often the loops look for work nobody woke them for.")
-    shutdown_seconds: float = Field(20, ge=0, le=300, description="How long a stop waits for sends under way.")
-    max_depth: int = Field(8, ge=1, le=100, description="How many automations may set one another off in a chain.")
-    log_format: Literal["auto", "human", "json"] = Field("auto", description="auto: human on a terminal, else JSON.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe line logged.")
-
-    def allowed_networks(self, loopback: bool) -> tuple[IPv4Network | IPv6Network, ...]:
+    def sendable_networks(self, *, loopback: bool) -> tuple[IPv4Network | IPv6Network, ...]:
         """Networks that actions may send to beyond the public ones.
 
         A server that listens on the loopback only is somebody's own machine: sending to it is for trying things out.
         """
-        own = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128")) if loopback else ()
-        return (*self.allowed_private_networks, *own)
-
-    @field_validator("allowed_hosts", "allowed_private_networks", "retry_seconds", mode="before")
-    @classmethod
-    def split_commas(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
-
-    @field_validator("retry_seconds")
-    @classmethod
-    def check_waits(cls, value: tuple[float, ...]) -> tuple[float, ...]:
-        if any(wait <= 0 for wait in value):
-            raise ValueError("every wait must be more than 0 seconds")
-        return value
+        return (*self.allowed_private_networks, *(LOOPBACK if loopback else ()))
 
 
-def load_settings(**given: Any) -> Settings:
+def load_settings(environment: Mapping[str, str] = os.environ, **given: str | None) -> Settings:
     """Settings from the environment; what is given by name (a command-line option) comes first."""
-    try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})
-    except ValidationError as error:
-        lines = [
-            f"{PREFIX}{str(problem['loc'][0]).upper()}: {problem['msg'].removeprefix('Value error, ')}"
-            for problem in error.errors(include_input=False, include_url=False)
-        ]
-        raise SettingsError("\n".join(lines)) from None
+    known = {item.name: item.metadata["kind"] for item in fields(Settings)}
+    texts = {
+        name.removeprefix(PREFIX).lower(): text.strip()
+        for name, text in environment.items()
+        if name.startswith(PREFIX) and text.strip()
+    } | {name: text for name, text in given.items() if text is not None}
+    values, problems = {}, []
+    for name, text in texts.items():
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f"; did you mean {PREFIX}{near[0].upper()}?" if near else ""
+            problems.append(f"{PREFIX}{name.upper()}: there is no such setting{hint}")
+            continue
+        try:
+            values[name] = known[name].read(text)
+        except (ValueError, KeyError):
+            problems.append(f"{PREFIX}{name.upper()}: must be {known[name].meaning}")
+    if problems:
+        raise SettingsError("\n".join(problems))
+    return Settings(**values)

@@ -75,7 +75,8 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
     if not is_loopback(settings.host) and not (options.allow_unauthenticated or settings.allow_unauthenticated):
         raise SettingsError(
             f"AUTOMATIONS_HOST: {settings.host} can be reached from other machines, and there is no authentication "
-            "yet: everybody there could read and change everything. Listen on 127.0.0.1, or say --allow-unauthenticated."
+            "yet: everybody there could read and change everything. "
+            "Listen on 127.0.0.1, or say --allow-unauthenticated."
         )
     try:
         bound = server.listen(settings.host, settings.port)

@@ -24,7 +24,7 @@ def _default(item: Field[Any]) -> str:
         return "a folder of yours"
     match item.default:
         case None | ():
-            return "–"
+            return "none"
         case bool():
             return "yes" if item.default else "no"
         case tuple():

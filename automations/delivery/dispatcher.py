@@ -98,7 +98,7 @@ class Dispatcher:
                 busy_counts=list(counts.values()),
             )
         ]
-        has_more = rows[0]["has_more"]
+        has_more = rows[0]["last_tenant"] is not None
         self._cursor = (rows[0]["last_tenant"], rows[0]["last_destination"]) if has_more else _START
         claims = [claim_of(row) for row in rows if row["id"] is not None]
         for claim in claims:

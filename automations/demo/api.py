@@ -49,9 +49,7 @@ class Api:
             raise GraphQLError(answer["errors"][0])
         return answer["data"]
 
-    async def write(
-        self, mutation: str, fields: str = "id", /, *, agent_id: str | None = None, **input_: Any
-    ) -> Any:
+    async def write(self, mutation: str, fields: str = "id", /, *, agent_id: str | None = None, **input_: Any) -> Any:
         """The payload of a mutation that is given this input."""
         query = f"mutation($input: {mutation}_input!) {{ {mutation}(input: $input) {{ {fields} }} }}"
         return (await self.execute(query, agent_id=agent_id, input=input_))[mutation]

@@ -53,7 +53,7 @@ class Fleet:
         self._flow_ids: dict[str, str] = {}
         self._endings = {flow.name: cycle(flow.endings) for flow in FLOWS}
         self._outage = asyncio.Event()
-        self._stopping = False
+        self._scheduling = self._working = True
         self._created = self._ended = self._victims = 0
         self._news = asyncio.Condition()
 
@@ -73,11 +73,9 @@ class Fleet:
             made = await self._api.write("register_agent", name=agent.name, type=agent.type, labels=[agent.label])
             self._tasks.create_task(self._work_as(agent, made["id"]))
 
-    async def schedule(self, *, count: int, seconds: float) -> None:
-        """Make so many runs of the planned flows, evenly over so long."""
-        for _, flow in zip(range(count), cycle(PLANNED), strict=False):
-            self._tasks.create_task(self._create(flow))
-            await asyncio.sleep(seconds / count)
+    def start_scheduling(self, runs_per_second: float) -> None:
+        """Make runs of the planned flows, one after another, until `finish`."""
+        self._tasks.create_task(self._schedule(1 / runs_per_second))
 
     async def prepare_outage(self, count: int) -> None:
         """Have so many runs under way that the outage will fail."""
@@ -90,10 +88,18 @@ class Fleet:
         self._outage.set()
 
     async def finish(self) -> None:
-        """Wait until every run has ended, then let the agents go."""
+        """Make no more runs, wait until every run has ended, and let the agents go."""
+        self._scheduling = False
         async with self._news:
             await self._news.wait_for(lambda: self._created == self._ended)
-        self._stopping = True
+        self._working = False
+
+    async def _schedule(self, interval_seconds: float) -> None:
+        for flow in cycle(PLANNED):
+            if not self._scheduling:
+                break
+            self._tasks.create_task(self._create(flow))
+            await asyncio.sleep(interval_seconds)
 
     async def _create(self, flow: Flow) -> None:
         self._created += 1
@@ -106,7 +112,7 @@ class Fleet:
 
     async def _work_as(self, agent: Agent, agent_id: str) -> None:
         taken: set[str] = set()
-        while not self._stopping:
+        while self._working:
             queue = await self._api.write("get_runs_in_queue", "flow_run_ids", agent_id=agent_id, labels=[agent.label])
             if new := set(queue["flow_run_ids"]) - taken:
                 taken |= new

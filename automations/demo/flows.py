@@ -36,9 +36,15 @@ ROGUE = Flow(ROGUE_FLOW, "gpu")
 
 PLANNED = (
     Flow("nightly-etl", "prod", [_FINE, Ending("Failed", "KeyError: 'customer_id'"), _FINE]),
-    Flow("invoices", "prod", [_FINE, _FINE, Ending("Failed", "HTTPError: 503 from https://billing.example/v1/invoices")]),
+    Flow(
+        "invoices", "prod", [_FINE, _FINE, Ending("Failed", "HTTPError: 503 from https://billing.example/v1/invoices")]
+    ),
     Flow("ml-training", "gpu", [Ending("TimedOut", "Execution timed out after 3600 seconds."), _FINE]),
-    Flow("dbt-hourly", "prod", [_FINE, _FINE, _FINE, Ending("Failed", "2 of 41 models failed: <stg_orders>, <dim_users>")]),
+    Flow(
+        "dbt-hourly",
+        "prod",
+        [_FINE, _FINE, _FINE, Ending("Failed", "2 of 41 models failed: <stg_orders>, <dim_users>")],
+    ),
     Flow("weekly-report", "prod", [_FINE, Ending("Failed", "OSError: [Errno 28] No space left on device")]),
     ROGUE,
 )

@@ -54,7 +54,12 @@ class Screen:
         self._consoles = [self._console]
         if record:
             self._recorded = Console(
-                record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True, color_system="truecolor", highlight=False
+                record=True,
+                width=COLUMNS,
+                file=io.StringIO(),
+                force_terminal=True,
+                color_system="truecolor",
+                highlight=False,
             )
             self._consoles.append(self._recorded)
         self._latest: deque[RenderableType] = deque(maxlen=PANEL_LINES)
@@ -102,7 +107,9 @@ class Screen:
         notes = _grid()
         notes.add_column(style="dim", width=16)
         notes.add_column()
-        notes.add_row("  state changes", f"{self._tally.state_changes} accepted; clients repeated {repeated_calls} calls")
+        notes.add_row(
+            "  state changes", f"{self._tally.state_changes} accepted; clients repeated {repeated_calls} calls"
+        )
         notes.add_row(
             "  ledger",
             f"DELIVERED {ledger.delivered} · FAILED {ledger.failed} · unfinished {ledger.unfinished}; "
@@ -113,7 +120,9 @@ class Screen:
         for problem in problems:
             self._print(Text(f"  ✗ {problem}", "bold red"))
         if not problems:
-            self._print(Text("  ✓ Nothing was lost. What came twice carried the id it had the first time.", "bold green"))
+            self._print(
+                Text("  ✓ Nothing was lost. What came twice carried the id it had the first time.", "bold green")
+            )
 
     def fail(self, text: str) -> None:
         self._print(Text(text, "bold red"))
@@ -135,15 +144,23 @@ class Screen:
     def _panel(self) -> RenderableType:
         tally = self._tally
         counts = [f"{_KIND_NAMES[kind]} {tally.arrived(kind)}/{tally.owed(kind)}" for kind in Kind]
-        status = Text.assemble(
-            self.server, (f"   {tally.state_changes} state changes   " + "   ".join(counts), "dim")
-        )
+        status = Text.assemble(self.server, (f"   {tally.state_changes} state changes   " + "   ".join(counts), "dim"))
         blank = [Text("") for _ in range(PANEL_LINES - len(self._latest))]
         arrivals = Group(*self._latest, *blank)
-        return Panel(arrivals, title="arriving", title_align="left", subtitle=status, subtitle_align="left", box=box.ROUNDED, border_style="bright_black")
+        return Panel(
+            arrivals,
+            title="arriving",
+            title_align="left",
+            subtitle=status,
+            subtitle_align="left",
+            box=box.ROUNDED,
+            border_style="bright_black",
+        )
 
     def _summary_table(self) -> Table:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=True, padding=(0, 1), header_style="dim", border_style="bright_black")
+        table = Table(
+            box=box.SIMPLE_HEAD, pad_edge=True, padding=(0, 1), header_style="dim", border_style="bright_black"
+        )
         table.add_column("")
         for name in ("owed", "arrived", "lost", "repeats"):
             table.add_column(name, justify="right")
@@ -172,9 +189,7 @@ def _line_of(arrival: Arrival, *, is_first: bool) -> Table:
     line.add_column(width=9)
     line.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     line.add_column(width=10, justify="right", no_wrap=True)
-    what = Text.assemble(
-        (arrival.flow, "bold"), (f" / {arrival.run}  ", "dim"), (arrival.message, "")
-    )
+    what = Text.assemble((arrival.flow, "bold"), (f" / {arrival.run}  ", "dim"), (arrival.message, ""))
     duration = _milliseconds(arrival.seconds) if is_first else "repeat"
     line.add_row(
         Text(arrival.kind, _KIND_STYLES[arrival.kind]),

@@ -1,6 +1,7 @@
-"""What is owed, what arrived, and how long it took (no input or output). An arrival is told by what it is about."""
+"""What is owed, what arrived, and how long it took. An arrival is told by what it is about."""
 
 import math
+import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -44,12 +45,20 @@ class Tally:
     """The demo's own books."""
 
     state_changes: int = 0
-    outage_at: float = math.inf
-    ready_again_at: float = math.inf
+    _outage_at: float = math.inf
+    _ready_again_at: float = math.inf
     _owed: dict[Kind, set[_Key]] = field(default_factory=lambda: defaultdict(set))
     _arrived: dict[Kind, dict[_Key, Arrival]] = field(default_factory=lambda: defaultdict(dict))
     _repeats: Counter[Kind] = field(default_factory=Counter)
     _other_ids: int = 0
+
+    def begin_outage(self) -> None:
+        """What arrives from now on comes across the kill."""
+        self._outage_at = time.time()
+
+    def end_outage(self) -> None:
+        """What happens from now on is after the kill."""
+        self._ready_again_at = time.time()
 
     def accept(self, flow: str, flow_run_id: str, state: str) -> None:
         """The server has accepted a state."""
@@ -95,9 +104,9 @@ class Tally:
         return [arrival.seconds for arrival in arrivals if phase in {None, self._phase(arrival)}]
 
     def _phase(self, arrival: Arrival) -> Phase:
-        if arrival.arrived_at < self.outage_at:
+        if arrival.arrived_at < self._outage_at:
             return Phase.BEFORE
-        return Phase.AFTER if arrival.happened_at >= self.ready_again_at else Phase.ACROSS
+        return Phase.AFTER if arrival.happened_at >= self._ready_again_at else Phase.ACROSS
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

@@ -1,7 +1,7 @@
 -- name: claim
 -- Walks the destinations that have something due, starting after the one where the last claim stopped, and takes
 -- from each what it may still send: a destination with a long or blocked queue costs two index probes.
--- At least one row comes back: it says where the next claim goes on.
+-- At least one row comes back: it says after which destination the next claim goes on, null for the first again.
 WITH RECURSIVE queue AS (
     (
         SELECT tenant_id, destination FROM automations.delivery
@@ -23,7 +23,7 @@ WITH RECURSIVE queue AS (
         CAST(:busy_tenants AS uuid[]), CAST(:busy_destinations AS text[]), CAST(:busy_counts AS integer[])
     ) AS busy (tenant_id, destination, taken)
 ), candidate AS MATERIALIZED (
-    SELECT due.tenant_id, due.id
+    SELECT due.tenant_id, due.id, visited.destination
     FROM visited
     LEFT JOIN busy ON busy.tenant_id = visited.tenant_id AND busy.destination = visited.destination
     CROSS JOIN LATERAL (
@@ -43,13 +43,16 @@ WITH RECURSIVE queue AS (
     WHERE delivery.tenant_id = candidate.tenant_id AND delivery.id = candidate.id
     RETURNING delivery.*
 ), page AS (
-    SELECT (SELECT count(*) FROM visited) = :destinations AS has_more, last.*
+    SELECT last.tenant_id AS last_tenant, last.destination AS last_destination
     FROM (VALUES (1)) AS one LEFT JOIN LATERAL (
-        SELECT tenant_id AS last_tenant, destination AS last_destination FROM visited
+        SELECT tenant_id, destination FROM candidate WHERE (SELECT count(*) FROM candidate) = :batch
+        UNION ALL
+        SELECT tenant_id, destination FROM visited WHERE (SELECT count(*) FROM candidate) < :batch
+            AND (SELECT count(*) FROM visited) = :destinations
         ORDER BY tenant_id DESC, destination DESC LIMIT 1
     ) AS last ON true
 )
-SELECT page.has_more, page.last_tenant, page.last_destination,
+SELECT page.last_tenant, page.last_destination,
     claimed.tenant_id, claimed.id, claimed.attempt_count AS number, claimed.action_type, claimed.destination,
     claimed.is_test, claimed.automation_id, claimed.action_id, claimed.firing_id,
     action.action_config, firing.event_type, firing.event, automation.name AS automation_name,

@@ -9,6 +9,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from automations.api.context import Services
 from automations.api.endpoint import GraphQLEndpoint
@@ -80,10 +81,6 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
             await database.disconnect()
             log.info("stopped")
 
-    async def graphql(request: Request) -> Response:
-        endpoint: GraphQLEndpoint = request.app.state.graphql
-        return await endpoint(request)
-
     async def readyz(request: Request) -> Response:
         try:
             async with asyncio.timeout(2), database.connection() as connection:
@@ -96,14 +93,23 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
 
     return Starlette(
         routes=[
-            Route("/graphql", graphql, methods=["POST"]),
-            Route("/", graphql, methods=["POST"]),
+            Route("/graphql", _GraphQL(), methods=["POST"]),
+            Route("/", _GraphQL(), methods=["POST"]),
             Route("/healthz", _healthz),
             Route("/readyz", readyz),
         ],
         middleware=HostCheck.middleware(settings.host, settings.allowed_hosts),
         lifespan=lifespan,
     )
+
+
+class _GraphQL:
+    """The endpoint that the lifespan made, as an ASGI app: Starlette wraps it in less than it would a function."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        endpoint: GraphQLEndpoint = scope["app"].state.graphql
+        response = await endpoint(Request(scope, receive))
+        await response(scope, receive, send)
 
 
 async def _healthz(_request: Request) -> Response:

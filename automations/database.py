@@ -29,6 +29,13 @@ CONNECTION_LOST = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceEr
 _SERVER_SETTINGS = {"application_name": "automations", "timezone": "UTC", "jit": "off"}
 
 
+STATEMENT_SECONDS = 30  # of a request's statement; the loops' own may take longer
+
+
+async def _keep(_connection: Connection) -> None:
+    """What requests set ends with their transaction: resetting the session would cost a round trip each time."""
+
+
 class _Adapter(AsyncPGAdapter):  # type: ignore[misc]
     """aiosql's own looks on every call whether it was given a pool; that costs more than a small query."""
 
@@ -67,8 +74,9 @@ class Database:
             database=None,
             min_size=1,
             max_size=pool_size,
-            server_settings=_SERVER_SETTINGS,
-            command_timeout=60,
+            server_settings=_SERVER_SETTINGS | {"statement_timeout": f"{STATEMENT_SECONDS * 1000}"},
+            command_timeout=STATEMENT_SECONDS + 5,
+            reset=_keep,
         )
 
     async def connect(self) -> None:

@@ -50,6 +50,7 @@ def run(app: Starlette, bound: socket.socket, *, on_ready: Callable[[], None]) -
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=10,
     )
     server = _Server(config)

@@ -1,6 +1,7 @@
 """What one process has under way, destination by destination: a slow one fills its own places and no others'."""
 
 from collections import defaultdict, deque
+from collections.abc import Iterable
 from uuid import UUID
 
 from automations.delivery.claims import Claim
@@ -15,7 +16,7 @@ class Destinations:
     the moment a place is free; `total` bounds what is sent at once overall.
     """
 
-    AHEAD = 3
+    AHEAD = 7
 
     def __init__(self, *, concurrency: int, total: int) -> None:
         self.claims_each = concurrency * (1 + self.AHEAD)
@@ -41,15 +42,15 @@ class Destinations:
         return {queue: self._sending.get(queue, 0) + len(self._waiting.get(queue, ())) for queue in self._queues()}
 
     def wants_more(self, queue: Queue) -> bool:
-        """Whether a claim may find more here: the last one left some behind, and nothing waits any longer."""
-        return (self.room == 0 or queue in self._filled) and queue not in self._waiting
+        """Whether a claim may find more here: the last one left some behind, and little of it waits any longer."""
+        return (self.room == 0 or queue in self._filled) and len(self._waiting.get(queue, ())) <= self._concurrency
 
-    def add(self, claim: Claim) -> None:
-        self._held[claim.id] = claim
-        waiting = self._waiting[claim.queue]
-        waiting.append(claim)
-        if len(waiting) + self._sending.get(claim.queue, 0) >= self.claims_each:
-            self._filled.add(claim.queue)
+    def add(self, claims: Iterable[Claim]) -> None:
+        """Take over what a claim brought."""
+        for claim in claims:
+            self._held[claim.id] = claim
+            self._waiting[claim.queue].append(claim)
+        self._filled = {queue for queue, count in self.counts().items() if count >= self.claims_each}
 
     def start(self) -> list[Claim]:
         """Claims that may be sent now; each must be ended with `end`."""

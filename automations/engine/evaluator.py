@@ -16,7 +16,7 @@ queries = load_queries("evaluator")
 CHANNEL = "automations_state_change"
 BATCH = 2000
 # Between two batches that were not full: changes that come together are evaluated together.
-GATHER_SECONDS = 0.001
+GATHER_SECONDS = 0.004
 SHORTEST_REST_SECONDS = 0.002
 
 

@@ -9,7 +9,7 @@ WITH taken AS (
     ))
     RETURNING tenant_id, flow_run_id, flow_run_state_id, state, captured_at, caused_by
 ), matched AS MATERIALIZED (
-    SELECT gen_random_uuid() AS firing_id, rule.tenant_id, rule.automation_id, taken.flow_run_id, taken.flow_run_state_id,
+    SELECT automations.new_id() AS firing_id, rule.tenant_id, rule.automation_id, taken.flow_run_id, taken.flow_run_state_id,
         run.name AS flow_run_name, flow.id AS flow_id, flow.name AS flow_name, flow.flow_group_id,
         CASE WHEN taken.caused_by IS NULL THEN 0 ELSE 1 + coalesce((
             SELECT firing.depth

@@ -1,9 +1,31 @@
 -- What people set up: actions, automations and the secrets they use. Rows that the ledger speaks of are never
 -- removed, only marked: what was owed when an automation was deleted is still sent.
 
+-- Ids that grow with time (UUID version 7, RFC 9562): new rows share pages of their indexes, which at the ledger's
+-- pace halves what is written. PostgreSQL 18 has them built in.
+DO $do$
+BEGIN
+    IF to_regprocedure('pg_catalog.uuidv7()') IS NOT NULL THEN
+        CREATE FUNCTION automations.new_id() RETURNS uuid LANGUAGE sql VOLATILE PARALLEL SAFE
+            AS 'SELECT pg_catalog.uuidv7()';
+    ELSE
+        CREATE FUNCTION automations.new_id() RETURNS uuid LANGUAGE sql VOLATILE PARALLEL SAFE AS $$
+            SELECT encode(
+                set_bit(set_bit(overlay(
+                    uuid_send(gen_random_uuid())
+                    PLACING substring(int8send(floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint) FROM 3)
+                    FROM 1 FOR 6
+                ), 52, 1), 53, 1),
+                'hex'
+            )::uuid
+        $$;
+    END IF;
+END
+$do$;
+
 CREATE TABLE automations.action (
     tenant_id uuid NOT NULL,
-    id uuid NOT NULL DEFAULT gen_random_uuid(),
+    id uuid NOT NULL DEFAULT automations.new_id(),
     created timestamptz NOT NULL DEFAULT now(),
     updated timestamptz NOT NULL DEFAULT now(),
     name text,
@@ -23,7 +45,7 @@ COMMENT ON COLUMN automations.action.used_secrets IS 'Names of the secrets that 
 
 CREATE TABLE automations.automation (
     tenant_id uuid NOT NULL,
-    id uuid NOT NULL DEFAULT gen_random_uuid(),
+    id uuid NOT NULL DEFAULT automations.new_id(),
     created timestamptz NOT NULL DEFAULT now(),
     updated timestamptz NOT NULL DEFAULT now(),
     name text NOT NULL,

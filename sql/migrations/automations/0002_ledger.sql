@@ -16,7 +16,7 @@ COMMENT ON COLUMN automations.state_change.caused_by IS 'The delivery whose acti
 
 CREATE TABLE automations.firing (
     tenant_id uuid NOT NULL,
-    id uuid NOT NULL DEFAULT gen_random_uuid(),
+    id uuid NOT NULL DEFAULT automations.new_id(),
     created timestamptz NOT NULL DEFAULT clock_timestamp(),
     automation_id uuid,
     event_type text NOT NULL,
@@ -34,7 +34,7 @@ COMMENT ON COLUMN automations.firing.depth IS 'How many automations set one anot
 
 CREATE TABLE automations.delivery (
     tenant_id uuid NOT NULL,
-    id uuid NOT NULL DEFAULT gen_random_uuid(),
+    id uuid NOT NULL DEFAULT automations.new_id(),
     created timestamptz NOT NULL DEFAULT clock_timestamp(),
     firing_id uuid NOT NULL,
     automation_id uuid,
@@ -68,7 +68,7 @@ COMMENT ON COLUMN automations.delivery.reason IS 'Why it is not (yet) delivered'
 
 CREATE TABLE automations.attempt (
     tenant_id uuid NOT NULL,
-    id uuid NOT NULL DEFAULT gen_random_uuid(),
+    id uuid NOT NULL DEFAULT automations.new_id(),
     delivery_id uuid NOT NULL,
     number integer NOT NULL,
     started_at timestamptz NOT NULL,

@@ -17,12 +17,17 @@ from strawberry.types import ExecutionResult
 from automations.api.context import RequestContext, Services
 from automations.api.execution import error_answers
 from automations.api.schema import schema
+from automations.database import CONNECTION_LOST
 from automations.errors import InvalidInput, LimitExceeded, RequestError, Unauthenticated
 from automations.orchestration.tenants import tenant_exists
 
 JSON = "application/json"
 GRAPHQL_JSON = "application/graphql-response+json"
 MOST_OPERATIONS = 25
+
+
+class _WrongMediaType(InvalidInput):
+    """The body is not in the one form that is read."""
 
 
 class GraphQLEndpoint:
@@ -35,35 +40,34 @@ class GraphQLEndpoint:
 
     async def __call__(self, request: Request) -> Response:
         media_type = GRAPHQL_JSON if GRAPHQL_JSON in request.headers.get("accept", "") else JSON
-        if request.headers.get("content-type", "").split(";")[0].strip().lower() != JSON:
-            return _refuse(415, InvalidInput(f"Send the request as {JSON}."), media_type)
         try:
-            body = orjson.loads(await self._read(request))
+            body = await self._read(request)
             operations = _operations(body)
             context = await self._context(request)
-        except orjson.JSONDecodeError:
-            return _refuse(400, InvalidInput("The body is not JSON."), media_type)
-        except LimitExceeded as error:
-            return _refuse(413, error, media_type)
-        except Unauthenticated as error:
-            return _refuse(401, error, media_type)
-        except InvalidInput as error:
-            return _refuse(400, error, media_type)
         except ClientDisconnect:
             return Response(status_code=499)
+        except RequestError as error:
+            return _refuse(_status(error), error, media_type)
+        except CONNECTION_LOST as error:
+            return _refuse(503, error, media_type)
         answers = [await self._execute(operation, context) for operation in operations]
         status = 400 if media_type == GRAPHQL_JSON and not any("data" in answer for answer in answers) else 200
         answer = answers if isinstance(body, list) else answers[0]
         return Response(orjson.dumps(answer), status, media_type=media_type)
 
-    async def _read(self, request: Request) -> bytes:
+    async def _read(self, request: Request) -> Any:
+        if request.headers.get("content-type", "").split(";")[0].strip().lower() != JSON:
+            raise _WrongMediaType(f"Send the request as {JSON}.")
         chunks, size = [], 0
         async for chunk in request.stream():
             size += len(chunk)
             if size > self._max_body_bytes:
                 raise LimitExceeded(f"The body is larger than {self._max_body_bytes} bytes.")
             chunks.append(chunk)
-        return b"".join(chunks)
+        try:
+            return orjson.loads(b"".join(chunks))
+        except orjson.JSONDecodeError as error:
+            raise InvalidInput(f"The body is not JSON: {error}.") from None
 
     async def _context(self, request: Request) -> RequestContext:
         headers = request.headers
@@ -92,16 +96,22 @@ class GraphQLEndpoint:
                 context_value=own,
                 operation_name=operation["operationName"],
             )
-        except (CannotGetOperationTypeError, InvalidOperationTypeError) as error:
-            return {"errors": _request_error(InvalidInput(_operation_problem(error)))}
+        except CannotGetOperationTypeError:
+            name = operation["operationName"]
+            problem = f"There is no operation {name[:50]!r}." if name else "Name the operation to run in operationName."
+            return {"errors": _errors(InvalidInput(problem))}
+        except InvalidOperationTypeError:
+            return {"errors": _errors(InvalidInput("Subscriptions are not served over HTTP."))}
         return _answer(result)
 
 
 def _operations(body: Any) -> list[dict[str, Any]]:
     if not isinstance(body, list):
         return [_operation(body)]
-    if not 1 <= len(body) <= MOST_OPERATIONS:
-        raise InvalidInput(f"A batch has 1 to {MOST_OPERATIONS} operations; this one has {len(body)}.")
+    if not body:
+        raise InvalidInput("A batch has one operation at least.")
+    if len(body) > MOST_OPERATIONS:
+        raise LimitExceeded(f"A batch has {MOST_OPERATIONS} operations at most; this one has {len(body)}.")
     return [_operation(item) for item in body]
 
 
@@ -130,18 +140,24 @@ def _answer(result: ExecutionResult) -> dict[str, Any]:
     return answer
 
 
-def _operation_problem(error: Exception) -> str:
-    if isinstance(error, InvalidOperationTypeError):
-        return "Subscriptions are not served here."
-    return "Name the operation to run in operationName."
-
-
-def _request_error(error: RequestError) -> list[dict[str, Any]]:
+def _errors(error: Exception) -> list[dict[str, Any]]:
     return error_answers([GraphQLError(str(error), original_error=error)])
 
 
-def _refuse(status: int, error: RequestError, media_type: str) -> Response:
-    return Response(orjson.dumps({"errors": _request_error(error)}), status, media_type=media_type)
+def _status(error: RequestError) -> int:
+    match error:
+        case _WrongMediaType():
+            return 415
+        case Unauthenticated():
+            return 401
+        case LimitExceeded():
+            return 413
+        case _:
+            return 400
+
+
+def _refuse(status: int, error: Exception, media_type: str) -> Response:
+    return Response(orjson.dumps({"errors": _errors(error)}), status, media_type=media_type)
 
 
 def _uuid(text: str, header: str) -> UUID:

@@ -1,7 +1,8 @@
 """Runs operations over the schema and turns what goes wrong into errors with a code."""
 
+import re
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 from uuid import uuid4
 
 import orjson
@@ -9,10 +10,19 @@ import structlog
 from graphql import GraphQLError
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from automations.database import CONNECTION_LOST, DataError, LimitError
-from automations.errors import RequestError
+from automations.database import CONNECTION_LOST, DatabaseError, DataError, LimitError
+from automations.errors import LimitExceeded, RequestError
 
 log = structlog.get_logger(__name__)
+
+MOST_ROOT_FIELDS = 500
+
+# graphql-core shows the value that it refused, and with an input all of it: there may be a secret inside.
+_SHOWN_VALUE = re.compile(r"(?:[,;] found| Found): .*", re.DOTALL)
+_MESSAGE_CHARACTERS = 1000
+# SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html
+_NUL_CHARACTER = frozenset({"22021", "22P05"})
+_TOO_LONG = "54000"
 
 
 class ExecutionContext(StrawberryGraphQLCoreExecutionContext):
@@ -23,7 +33,15 @@ class ExecutionContext(StrawberryGraphQLCoreExecutionContext):
         if self.context_value is not None:
             self.context_value.variables = self.variable_values
 
-    def complete_value(self, return_type: Any, field_details_list: Any, info: Any, path: Any, result: Any, *more: Any) -> Any:
+    def execute_collected_root_fields(self, root_type: Any, root_value: Any, fields: Any, *more: Any) -> Any:
+        if len(fields) > MOST_ROOT_FIELDS:
+            problem = f"An operation may have {MOST_ROOT_FIELDS} root fields; this one has {len(fields)}."
+            raise GraphQLError(problem, original_error=LimitExceeded(problem))
+        return super().execute_collected_root_fields(root_type, root_value, fields, *more)
+
+    def complete_value(
+        self, return_type: Any, field_details_list: Any, info: Any, path: Any, result: Any, *more: Any
+    ) -> Any:
         if isinstance(result, orjson.Fragment):
             return result
         return super().complete_value(return_type, field_details_list, info, path, result, *more)
@@ -46,25 +64,50 @@ def _error_answer(error: GraphQLError) -> dict[str, Any]:
 
 
 def _explained(error: GraphQLError) -> tuple[str, str]:
+    """The message and the code."""
     cause = error.original_error
     while isinstance(cause, GraphQLError) and cause.original_error is not None:
         cause = cause.original_error
-    if cause is None or isinstance(cause, GraphQLError):
-        return error.message, "BAD_USER_INPUT"
-    if isinstance(cause, RequestError):
-        return str(cause), cause.code
+    match cause:
+        case None | GraphQLError():
+            return _refusal(error.message)
+        case RequestError():
+            return str(cause), cause.code
+        case RecursionError():
+            return "The operation is nested too deeply.", "LIMIT_EXCEEDED"
     if isinstance(cause, DataError):
-        return f"A value cannot be used: {_first_line(cause)}.", "BAD_USER_INPUT"
+        return _data_problem(cause), "BAD_USER_INPUT"
     if isinstance(cause, LimitError):
-        return "The query asks for too much at once; ask for fewer fields or rows.", "LIMIT_EXCEEDED"
-    if isinstance(cause, CONNECTION_LOST):
-        log.error("the database did not answer", error=str(cause) or type(cause).__name__)
-        return "The database cannot be reached just now; try again.", "INTERNAL_SERVER_ERROR"
-    error_id = uuid4().hex[:12]
-    log.error("an operation failed", error_id=error_id, exc_info=cast("BaseException", cause))
-    return f"Internal error {error_id}; the server's log has more.", "INTERNAL_SERVER_ERROR"
+        return _limit_problem(cause), "LIMIT_EXCEEDED"
+    return _own_problem(cause), "INTERNAL_SERVER_ERROR"
 
 
-def _first_line(error: BaseException) -> str:
+def _refusal(message: str) -> tuple[str, str]:
+    """What graphql-core says of a document or a variable, without the values that it found there."""
+    if message == "Validation aborted.":
+        return "The document asks for the same fields too often; write each once.", "LIMIT_EXCEEDED"
+    text = _SHOWN_VALUE.sub("", message)[:_MESSAGE_CHARACTERS]
+    return text if text.endswith((".", "?")) else f"{text}.", "BAD_USER_INPUT"
+
+
+def _data_problem(error: BaseException) -> str:
+    if getattr(error, "sqlstate", None) in _NUL_CHARACTER:
+        return "A value cannot be used: texts must not contain the NUL character."
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return text.removeprefix("invalid input for query argument ").rstrip(".")[:200]
+    text = re.sub(r"^invalid input for query argument \$\d+: ", "", text).rstrip(".")
+    return f"A value cannot be used: {text[:200]}."
+
+
+def _limit_problem(error: BaseException) -> str:
+    if isinstance(error, DatabaseError) and error.sqlstate == _TOO_LONG:
+        return "A value is too long for its place; shorten names and keys."
+    return "The query asks for too much at once; ask for fewer fields or rows."
+
+
+def _own_problem(error: BaseException) -> str:
+    if isinstance(error, CONNECTION_LOST):
+        log.error("the database did not answer", error=str(error) or type(error).__name__)
+        return "The database cannot be reached just now; try again."
+    error_id = uuid4().hex[:12]
+    log.error("an operation failed", error_id=error_id, exc_info=error)
+    return f"Internal error {error_id}; the server's log has more."

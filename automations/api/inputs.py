@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
-from enum import StrEnum
 from typing import Any, Optional, get_type_hints
 from uuid import UUID
 
@@ -11,7 +10,8 @@ from strawberry.types.unset import UNSET
 
 from automations.actions import CLIENTS
 from automations.actions.contract import Action
-from automations.api.scalars import Json, Uuid
+from automations.api.fields import enum
+from automations.api.scalars import Json
 from automations.definitions.actions import parse_action
 from automations.errors import InvalidInput
 from automations.events import FLOW_RUN_STATE_CHANGED
@@ -25,17 +25,15 @@ def given(value: Any) -> dict[str, Any]:
 
 def _config_input(client: type[Action]) -> Any:
     """The GraphQL input of a client, from its config's fields."""
-    hints = get_type_hints(client)
-    annotations: dict[str, Any] = {}
+    annotations = get_type_hints(client)
     values: dict[str, Any] = {}
     for item in fields(client):
-        python = Json if item.metadata["kind"] == "json_template" else str
         required = item.default is MISSING
-        annotations[item.name] = python if required else Optional[python]
-        values[item.name] = strawberry.field(
-            **({} if required else {"default": UNSET}), description=item.metadata["description"]
-        )
-    assert set(hints) >= set(annotations)  # noqa: S101
+        if item.metadata["kind"] == "json_template":
+            annotations[item.name] = Json if required else Optional[Json]
+        default = {} if required else {"default": UNSET}
+        values[item.name] = strawberry.field(**default, description=item.metadata["description"])
+    annotations = {name: annotations[name] for name in values}
     return strawberry.input(
         type(f"{client.KEY}_config", (), {"__annotations__": annotations, "__module__": __name__, **values}),
         name=f"{client.KEY}_config_input",
@@ -69,7 +67,7 @@ ActionConfigInput = _one_key_input("action_config_input", "An action's config: e
 AutomationActionInput = _one_key_input(
     "automation_action_input",
     "One of an automation's actions: exactly one key, a config or the id of a saved action.",
-    {"action_id": (Uuid, "Id of a saved action.")},
+    {"action_id": (UUID, "Id of a saved action.")},
 )
 
 
@@ -92,11 +90,13 @@ def _automation_action(item: Any) -> Action | UUID:
     return action_from(item)
 
 
-StateGroup = strawberry.enum(
-    StrEnum("state_group", {name: name for name in STATE_GROUPS}),  # type: ignore[misc]
-    name="state_group",
-    description="A group of states. "
-    + " ".join(f"{name}: {', '.join(states) if name != 'ALL' else 'every state'}." for name, states in STATE_GROUPS.items()),
+StateGroup = enum(
+    "state_group",
+    STATE_GROUPS,
+    "A group of states. "
+    + " ".join(
+        f"{name}: {', '.join(states) if name != 'ALL' else 'every state'}." for name, states in STATE_GROUPS.items()
+    ),
 )
 
 
@@ -110,10 +110,10 @@ class FlowRunStateChangedInput:
     state_group: StateGroup | None = strawberry.field(  # type: ignore[valid-type]
         default=UNSET, description="A group of states instead."
     )
-    flow_group_ids: list[Uuid] | None = strawberry.field(
+    flow_group_ids: list[UUID] | None = strawberry.field(
         default=UNSET, description="Runs of these flow groups; of all flows by default."
     )
-    project_ids: list[Uuid] | None = strawberry.field(
+    project_ids: list[UUID] | None = strawberry.field(
         default=UNSET, description="Runs of flows in these projects; in all by default."
     )
 

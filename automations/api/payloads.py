@@ -1,13 +1,13 @@
 """Answers of mutations that several share."""
 
-import strawberry
+from uuid import UUID
 
-from automations.api.scalars import Uuid
+import strawberry
 
 
 @strawberry.type(name="id_payload", description="The id of what was made.")
 class IdPayload:
-    id: Uuid = strawberry.field(description="Its id.")
+    id: UUID = strawberry.field(description="Its id.")
 
 
 @strawberry.type(name="success_payload", description="It is done; what cannot be done is an error.")
@@ -18,5 +18,5 @@ class SuccessPayload:
 
 @strawberry.type(name="saved_payload", description="The id of what was saved, and what to know about it.")
 class SavedPayload:
-    id: Uuid = strawberry.field(description="Its id.")
+    id: UUID = strawberry.field(description="Its id.")
     warnings: list[str] = strawberry.field(description="What will keep it from working as it is.")

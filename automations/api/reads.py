@@ -1,12 +1,11 @@
 """Root fields of reads: the selection becomes one statement, and its JSON goes into the answer as it is."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, Optional, cast
+from typing import Annotated, Any, Optional
 from uuid import UUID
 
 import orjson
 import strawberry
-from graphql import GraphQLObjectType, GraphQLResolveInfo
 
 from automations.api.context import RequestContext
 from automations.api.scalars import Uuid_
@@ -16,6 +15,8 @@ from automations.api.tables import TABLES, Table
 from automations.api.types import aggregate_type, list_arguments, row_type, with_arguments
 
 Compile = Callable[..., Statement]
+
+LONGEST_READ_SECONDS = 20.0
 
 
 def read_fields() -> dict[str, Any]:
@@ -57,15 +58,14 @@ def _reader(table: Table, compile_: Compile) -> Callable[[strawberry.Info], Any]
 
 
 def _selected(info: strawberry.Info) -> Selected:
-    raw = cast("GraphQLResolveInfo", info._raw_info)  # noqa: SLF001 - strawberry has no public way to the nodes
-    parent = cast("GraphQLObjectType", raw.parent_type)
-    document = Document(raw.schema, raw.fragments, info.context.variables)
-    return read_field(document, raw.field_nodes, parent.fields[raw.field_name])
+    raw = info._raw_info  # noqa: SLF001 - strawberry has no public way to the nodes
+    document = Document(raw.fragments, info.context.variables)
+    return read_field(document, raw.field_nodes, raw.parent_type.fields[raw.field_name])
 
 
 async def _run(info: strawberry.Info, table: Table, field: Selected, compile_: Compile) -> Any:
     context: RequestContext = info.context
     statement = compile_(table, field, context.tenant_id, most_rows=context.services.max_rows)
     async with context.database.connection() as connection:
-        text = await connection.fetchval(statement.sql, *statement.arguments)
+        text = await connection.fetchval(statement.sql, *statement.arguments, timeout=LONGEST_READ_SECONDS)
     return None if text is None else orjson.Fragment(text)

@@ -1,27 +1,32 @@
-"""Scalars. Each exists in two spellings that behave alike: existing documents declare variables of both."""
+"""Scalars. Each exists in two spellings that behave alike: existing documents declare variables of both.
+
+In Python a UUID and a DateTime are what they are; the other spellings and JSON have names of their own here.
+"""
 
 from datetime import datetime
+from math import isfinite
 from typing import Any, NewType
 from uuid import UUID
 
 import orjson
-from graphql import GraphQLError, StringValueNode, ValueNode, print_ast, value_from_ast_untyped
+from graphql import GraphQLError, StringValueNode, Undefined, ValueNode, print_ast, value_from_ast_untyped
 from strawberry.types.scalar import ScalarDefinition, scalar
 
 from automations.errors import InvalidInput
 from automations.times import parse_time
 
-Uuid = NewType("Uuid", str)
-Uuid_ = NewType("Uuid_", str)
-Timestamp = NewType("Timestamp", datetime)
+Uuid_ = NewType("Uuid_", UUID)
 Timestamptz = NewType("Timestamptz", datetime)
 Json = NewType("Json", object)
 Jsonb = NewType("Jsonb", object)
 
+_SHOWN_CHARACTERS = 60
+_LONGEST_UUID = len("urn:uuid:{00000000-0000-0000-0000-000000000000}")
+
 
 def _parse_uuid(value: Any) -> UUID:
     try:
-        if isinstance(value, str) and len(value) <= 45:
+        if isinstance(value, str) and len(value) <= _LONGEST_UUID:
             return UUID(value)
     except ValueError:
         pass
@@ -38,20 +43,32 @@ def _parse_time(value: Any) -> datetime:
 
 
 def _parse_json(value: Any) -> Any:
+    """The value, if it can be written as JSON again: of a literal that is not certain."""
     try:
         orjson.dumps(value)
-    except TypeError:
-        raise GraphQLError("A JSON value must not have numbers of more than 64 bits.") from None
+    except TypeError as error:
+        raise GraphQLError(f"The JSON value cannot be used: {error}.") from None
     return value
 
 
 def _parse_json_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> Any:
     if isinstance(node, StringValueNode):
         try:
-            return orjson.loads(node.value)
+            return _parse_json(orjson.loads(node.value))
         except orjson.JSONDecodeError:
             return node.value
-    return _parse_json(value_from_ast_untyped(node, variables))
+    return _parse_json(_plain(value_from_ast_untyped(node, variables)))
+
+
+def _plain(value: Any) -> Any:
+    """What an object or list literal says: a variable that was not given is absent, in a list it is null."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items() if item is not Undefined}
+    if isinstance(value, list):
+        return [None if item is Undefined else _plain(item) for item in value]
+    if isinstance(value, float) and not isfinite(value):
+        raise GraphQLError("The JSON value cannot be used: a number is out of range.")
+    return value
 
 
 def _parse_uuid_literal(node: ValueNode, _variables: dict[str, Any] | None = None) -> UUID:
@@ -59,7 +76,7 @@ def _parse_uuid_literal(node: ValueNode, _variables: dict[str, Any] | None = Non
 
 
 def _parse_time_literal(node: ValueNode, _variables: dict[str, Any] | None = None) -> datetime:
-    return _parse_time(node.value if isinstance(node, StringValueNode) else None)
+    return _parse_time(node.value if isinstance(node, StringValueNode) else print_ast(node))
 
 
 def _write_time(value: Any) -> str:
@@ -67,8 +84,10 @@ def _write_time(value: Any) -> str:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, dict | list):
+        return "An object" if isinstance(value, dict) else "A list"
     text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}…"
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[: _SHOWN_CHARACTERS - 3]}…"
 
 
 def _uuid(name: str) -> ScalarDefinition:
@@ -102,9 +121,9 @@ def _json(name: str) -> ScalarDefinition:
 
 
 SCALARS: dict[object, ScalarDefinition] = {
-    Uuid: _uuid("UUID"),
+    UUID: _uuid("UUID"),
     Uuid_: _uuid("uuid"),
-    Timestamp: _time("DateTime"),
+    datetime: _time("DateTime"),
     Timestamptz: _time("timestamptz"),
     Json: _json("JSON"),
     Jsonb: _json("jsonb"),

@@ -11,7 +11,6 @@ from graphql import (
     GraphQLField,
     GraphQLIncludeDirective,
     GraphQLObjectType,
-    GraphQLSchema,
     GraphQLSkipDirective,
     InlineFragmentNode,
     SelectionNode,
@@ -19,6 +18,10 @@ from graphql import (
     get_directive_values,
     get_named_type,
 )
+
+from automations.errors import LimitExceeded
+
+MOST_FIELDS = 2000
 
 
 @dataclass(frozen=True)
@@ -35,60 +38,79 @@ class Selected:
 class Document:
     """What the fields of one operation are read with; `variables` is the executor's container of coerced values."""
 
-    schema: GraphQLSchema
     fragments: dict[str, FragmentDefinitionNode]
     variables: Any
 
 
 def read_field(document: Document, nodes: Iterable[FieldNode], definition: GraphQLField) -> Selected:
-    """The field that these nodes of one response key ask for."""
-    nodes = list(nodes)
-    first = nodes[0]
-    parent = get_named_type(definition.type)
-    selections: tuple[Selected, ...] = ()
-    if isinstance(parent, GraphQLObjectType):
-        selections = tuple(
-            read_field(document, group, _definition(parent, group[0])) for group in _grouped(document, nodes)
-        )
-    return Selected(
-        key=first.alias.value if first.alias else first.name.value,
-        name=first.name.value,
-        arguments=get_argument_values(definition, first, document.variables),
-        selections=selections,
-    )
+    """The field that these nodes of one response key ask for; LimitExceeded where it has very many fields inside.
+
+    A short document can ask for very many: each use of a fragment asks for all that is in it.
+    """
+    return _Reader(document).read(list(nodes), definition)
 
 
 _TYPENAME = GraphQLField(cast("Any", None))
 
 
+class _Reader:
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._fields = 0
+
+    def read(self, nodes: list[FieldNode], definition: GraphQLField) -> Selected:
+        self._fields += 1
+        if self._fields > MOST_FIELDS:
+            raise LimitExceeded(f"A root field may have {MOST_FIELDS} fields inside, those of fragments included.")
+        first = nodes[0]
+        parent = get_named_type(definition.type)
+        selections: tuple[Selected, ...] = ()
+        if isinstance(parent, GraphQLObjectType):
+            selections = tuple(
+                self.read(group, _definition(parent, group[0])) for group in self._grouped(nodes).values()
+            )
+        return Selected(
+            key=_key(first),
+            name=first.name.value,
+            arguments=get_argument_values(definition, first, self._document.variables),
+            selections=selections,
+        )
+
+    def _grouped(self, nodes: list[FieldNode]) -> dict[str, list[FieldNode]]:
+        groups: dict[str, list[FieldNode]] = {}
+        spread: set[str] = set()
+        for node in nodes:
+            if node.selection_set is not None:
+                for inner in self._inner(node.selection_set.selections, spread):
+                    groups.setdefault(_key(inner), []).append(inner)
+        return groups
+
+    def _inner(self, selections: Iterable[SelectionNode], spread: set[str]) -> Iterator[FieldNode]:
+        """The fields among these; `spread` holds the fragments of this selection set, each of which counts once."""
+        for selection in selections:
+            if not self._is_included(selection):
+                continue
+            if isinstance(selection, FieldNode):
+                yield selection
+            elif isinstance(selection, InlineFragmentNode):
+                yield from self._inner(selection.selection_set.selections, spread)
+            elif isinstance(selection, FragmentSpreadNode) and selection.name.value not in spread:
+                spread.add(selection.name.value)
+                fragment = self._document.fragments[selection.name.value]
+                yield from self._inner(fragment.selection_set.selections, spread)
+
+    def _is_included(self, selection: SelectionNode) -> bool:
+        if not selection.directives:
+            return True
+        skip = get_directive_values(GraphQLSkipDirective, selection, self._document.variables)
+        include = get_directive_values(GraphQLIncludeDirective, selection, self._document.variables)
+        return not (skip and skip["if"]) and not (include and not include["if"])
+
+
+def _key(node: FieldNode) -> str:
+    return node.alias.value if node.alias else node.name.value
+
+
 def _definition(parent: GraphQLObjectType, node: FieldNode) -> GraphQLField:
-    return parent.fields.get(node.name.value, _TYPENAME)
-
-
-def _grouped(document: Document, nodes: list[FieldNode]) -> list[list[FieldNode]]:
-    groups: dict[str, list[FieldNode]] = {}
-    for node in nodes:
-        if node.selection_set is not None:
-            for inner in _fields(document, node.selection_set.selections):
-                groups.setdefault(inner.alias.value if inner.alias else inner.name.value, []).append(inner)
-    return list(groups.values())
-
-
-def _fields(document: Document, selections: Iterable[SelectionNode]) -> Iterator[FieldNode]:
-    for selection in selections:
-        if not _is_included(document, selection):
-            continue
-        if isinstance(selection, FieldNode):
-            yield selection
-        elif isinstance(selection, InlineFragmentNode):
-            yield from _fields(document, selection.selection_set.selections)
-        elif isinstance(selection, FragmentSpreadNode):
-            yield from _fields(document, document.fragments[selection.name.value].selection_set.selections)
-
-
-def _is_included(document: Document, selection: SelectionNode) -> bool:
-    if not selection.directives:
-        return True
-    skip = get_directive_values(GraphQLSkipDirective, selection, document.variables)
-    include = get_directive_values(GraphQLIncludeDirective, selection, document.variables)
-    return not (skip and skip["if"]) and not (include and not include["if"])
+    definition: GraphQLField = parent.fields.get(node.name.value, _TYPENAME)
+    return definition

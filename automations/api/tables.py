@@ -63,6 +63,9 @@ _TENANT_ID = Column("tenant_id", "uuid", "The tenant it belongs to.")
 _CREATED = Column("created", "timestamptz", "When it was made.", nullable=False)
 _UPDATED = Column("updated", "timestamptz", "When it was changed last.", nullable=False)
 _STAMPS = (_CREATED, _UPDATED)
+_EVENT_TYPE = Column(
+    "event_type", "text", "FlowRunStateChangedEvent, FlowSLAFailedEvent or AgentSLAFailedEvent.", nullable=False
+)
 
 TABLES: Sequence[Table] = (
     Table(
@@ -249,7 +252,12 @@ TABLES: Sequence[Table] = (
             Column("name", "text", "Its name.", nullable=False),
             Column("description", "text", "What it is for."),
             Column("enabled", "boolean", "Whether it fires.", nullable=False),
-            Column("event_type", "text", "FlowRunStateChangedEvent, FlowSLAFailedEvent or AgentSLAFailedEvent.", nullable=False),
+            Column(
+                "event_type",
+                "text",
+                "FlowRunStateChangedEvent, FlowSLAFailedEvent or AgentSLAFailedEvent.",
+                nullable=False,
+            ),
             Column("event", "jsonb", "What it waits for: the inner object of the event key.", nullable=False),
             Column("event_tags", "jsonb", "The same as an object of lists.", nullable=False),
             Column("deleted_at", "timestamptz", "When it was deleted; the ledger still knows it."),
@@ -277,7 +285,12 @@ TABLES: Sequence[Table] = (
             _id("automation"),
             _TENANT_ID,
             *_STAMPS,
-            Column("event_type", "text", "FlowRunStateChangedEvent, FlowSLAFailedEvent or AgentSLAFailedEvent.", nullable=False),
+            Column(
+                "event_type",
+                "text",
+                "FlowRunStateChangedEvent, FlowSLAFailedEvent or AgentSLAFailedEvent.",
+                nullable=False,
+            ),
             Column("event_tags", "jsonb", "What it waits for, as an object of lists.", nullable=False),
         ),
         (
@@ -327,7 +340,12 @@ TABLES: Sequence[Table] = (
             _TENANT_ID,
             _CREATED,
             Column("automation_id", "uuid", "The automation."),
-            Column("event_type", "text", "FlowRunStateChangedEvent, FlowSLAFailedEvent or AgentSLAFailedEvent.", nullable=False),
+            Column(
+                "event_type",
+                "text",
+                "FlowRunStateChangedEvent, FlowSLAFailedEvent or AgentSLAFailedEvent.",
+                nullable=False,
+            ),
             Column("event_id", "uuid", "Id of the event: the same happening has the same id.", nullable=False),
             Column("event", "jsonb", "The event's attributes as they were.", nullable=False),
             Column("flow_run_id", "uuid", "The flow run, where the event has one."),
@@ -380,7 +398,7 @@ TABLES: Sequence[Table] = (
             Column("number", "integer", "The how-manieth attempt, from 1.", nullable=False),
             Column("started_at", "timestamptz", "When it began.", nullable=False),
             Column("finished_at", "timestamptz", "When it ended.", nullable=False),
-            Column("outcome", "text", "DELIVERED, RETRY, FAILED, or LOST where the sending process died.", nullable=False),
+            Column("outcome", "text", "DELIVERED, RETRY, FAILED; LOST where the sender died.", nullable=False),
             Column("status_code", "integer", "HTTP status of the answer."),
             Column("reason", "text", "Why it did not arrive, or a note on how it did."),
             Column("request", "jsonb", "What was sent, without secrets."),

@@ -4,11 +4,13 @@ import inspect
 import sys
 from collections.abc import Callable
 from enum import StrEnum
+from types import GenericAlias
 from typing import Annotated, Any, Optional
 
 import strawberry
 from strawberry.types.unset import UNSET
 
+from automations.api.fields import enum
 from automations.api.scalars import Jsonb, Timestamptz, Uuid_
 from automations.api.tables import BY_NAME, TABLES, Column, Relation, Table
 
@@ -74,13 +76,13 @@ def list_arguments(table: Table) -> dict[str, Any]:
             Optional[_lazy(f"{table.name}_bool_exp")], strawberry.argument(description="Which rows; all by default.")
         ],
         "order_by": Annotated[
-            Optional[list[_lazy(f"{table.name}_order_by")]],  # type: ignore[misc]
+            Optional[_list_of(_lazy(f"{table.name}_order_by"))],
             strawberry.argument(description="In which order; one object or a list of them."),
         ],
         "limit": Annotated[Optional[int], strawberry.argument(description="How many rows at most; 100 by default.")],
         "offset": Annotated[Optional[int], strawberry.argument(description="How many rows to leave out first.")],
         "distinct_on": Annotated[
-            Optional[list[_lazy(f"{table.name}_select_column")]],  # type: ignore[misc]
+            Optional[_list_of(_lazy(f"{table.name}_select_column"))],
             strawberry.argument(description="One row for each value of these; order_by must begin with them."),
         ],
     }
@@ -91,7 +93,9 @@ def aggregate_type(table: Table) -> Any:
     return _made[f"{table.name}_aggregate"]
 
 
-def with_arguments(resolver: Callable[..., Any], returns: Any, arguments: dict[str, Any], *, required: bool = False) -> Any:
+def with_arguments(
+    resolver: Callable[..., Any], returns: Any, arguments: dict[str, Any], *, required: bool = False
+) -> Any:
     """The resolver, with a signature of these arguments for strawberry to read.
 
     Their values are not passed on: the select compiler reads them from the document.
@@ -119,6 +123,10 @@ async def _compiled_above(info: strawberry.Info) -> Any:
 _made: dict[str, Any] = {}
 
 
+def _list_of(item: Any) -> Any:
+    return GenericAlias(list, (item,))
+
+
 def _lazy(name: str) -> Any:
     return Annotated[name, strawberry.lazy(__name__)]
 
@@ -136,7 +144,7 @@ def _make(decorator: Any, name: str, description: str, annotations: dict[str, An
 def _make_comparison(type_: str) -> None:
     python = _PYTHON[type_]
     operators: dict[str, Any] = dict.fromkeys(_COMMON, python)
-    operators |= {"_in": list[python], "_nin": list[python], "_is_null": bool}
+    operators |= {"_in": _list_of(python), "_nin": _list_of(python), "_is_null": bool}
     if type_ == "text":
         operators |= dict.fromkeys(_TEXT_ONLY, str)
     if type_ == "jsonb":
@@ -169,8 +177,8 @@ def _make_inputs(table: Table) -> None:
     name = table.name
     boolean = f"{name}_bool_exp"
     conditions: dict[str, Any] = {
-        "_and": Optional[list[_lazy(boolean)]],  # type: ignore[misc]
-        "_or": Optional[list[_lazy(boolean)]],  # type: ignore[misc]
+        "_and": Optional[_list_of(_lazy(boolean))],
+        "_or": Optional[_list_of(_lazy(boolean))],
         "_not": Optional[_lazy(boolean)],
     }
     described = {"_and": "All of these.", "_or": "Any of these.", "_not": "Not this."}
@@ -181,7 +189,9 @@ def _make_inputs(table: Table) -> None:
         described[column.name] = column.description
     for relation in table.relations:
         conditions[relation.name] = Optional[_lazy(f"{relation.table}_bool_exp")]
-        described[relation.name] = f"Has one such row: {relation.description}" if relation.many else relation.description
+        described[relation.name] = (
+            f"Has one such row: {relation.description}" if relation.many else relation.description
+        )
         if not relation.many:
             orders[relation.name] = Optional[_lazy(f"{relation.table}_order_by")]
     for kind, fields, text in (
@@ -195,10 +205,12 @@ def _make_inputs(table: Table) -> None:
             fields,
             {field: strawberry.field(default=UNSET, description=described[field]) for field in fields},
         )
-    columns = StrEnum(f"{name}_select_column", {column.name: column.name for column in _plain(table)})  # type: ignore[misc]
-    columns.__module__ = __name__
-    made = strawberry.enum(columns, name=f"{name}_select_column", description=f"Columns of {name}.")
-    setattr(sys.modules[__name__], f"{name}_select_column", made)
+    columns = [column.name for column in _plain(table)]
+    setattr(
+        sys.modules[__name__],
+        f"{name}_select_column",
+        enum(f"{name}_select_column", columns, f"Columns of {name}."),
+    )
 
 
 def _make_outputs(table: Table) -> None:
@@ -233,7 +245,7 @@ def _make_outputs(table: Table) -> None:
         int,
         {
             "columns": Annotated[
-                Optional[list[_lazy(f"{name}_select_column")]],  # type: ignore[misc]
+                Optional[_list_of(_lazy(f"{name}_select_column"))],
                 strawberry.argument(description="Count rows in which these are not null."),
             ],
             "distinct": Annotated[Optional[bool], strawberry.argument(description="Count different values.")],
@@ -254,7 +266,7 @@ def _make_outputs(table: Table) -> None:
         strawberry.type,
         f"{name}_aggregate",
         f"Figures over rows of {name}, and the rows.",
-        {"aggregate": Optional[_lazy(f"{name}_aggregate_fields")], "nodes": list[_lazy(name)]},  # type: ignore[misc]
+        {"aggregate": Optional[_lazy(f"{name}_aggregate_fields")], "nodes": _list_of(_lazy(name))},
         {
             "aggregate": strawberry.field(description="Figures over all the rows asked for."),
             "nodes": strawberry.field(description="The rows, 100 by default."),
@@ -265,9 +277,10 @@ def _make_outputs(table: Table) -> None:
 def _relation_field(relation: Relation) -> Any:
     if not relation.many:
         return strawberry.field(
-            resolver=with_arguments(_compiled_above, Optional[_lazy(relation.table)], {}), description=relation.description
+            resolver=with_arguments(_compiled_above, Optional[_lazy(relation.table)], {}),
+            description=relation.description,
         )
-    returns = list[_lazy(relation.table)]  # type: ignore[misc]
+    returns = _list_of(_lazy(relation.table))
     resolver = with_arguments(_compiled_above, returns, list_arguments(BY_NAME[relation.table]))
     return strawberry.field(resolver=resolver, description=relation.description)
 

@@ -21,9 +21,7 @@ def parse_action(config: Mapping[str, Any]) -> Action:
     """An action from `{key: {…}}` with exactly one key that is set; InvalidInput says what is wrong with it."""
     given = {key: value for key, value in config.items() if value is not None}
     if len(given) != 1:
-        raise InvalidInput(
-            f"config takes exactly one of {', '.join(BY_KEY)}; {', '.join(given) or 'none'} was given."
-        )
+        raise InvalidInput(f"config takes exactly one of {', '.join(BY_KEY)}; {', '.join(given) or 'none'} was given.")
     [(key, fields)] = given.items()
     try:
         action = parse_config(key, fields)
@@ -73,7 +71,7 @@ async def create_action(
             connection, tenant_id=tenant_id, idempotency_key=idempotency_key
         )
         if existing is not None:
-            return UUID(str(existing))
+            return idempotent_id(existing, "action")
     action_id = await queries.insert_action(
         connection, tenant_id=tenant_id, name=name, inline=inline, idempotency_key=idempotency_key, **_columns(action)
     )
@@ -114,7 +112,14 @@ async def delete_action(connection: Connection, tenant_id: UUID, action_id: UUID
     if users:
         named = ", ".join(repr(name) for name in users[:3]) + (" and others" if len(users) > 3 else "")
         raise Conflict(f"The action is used by {named}. Delete those automations or give them another action first.")
-    await queries.delete_actions(connection, tenant_id=tenant_id, action_ids=[action_id])
+    await queries.delete_unused_actions(connection, tenant_id=tenant_id, action_ids=[action_id])
+
+
+def idempotent_id(row: Record, noun: str) -> UUID:
+    """The id of what was made under an idempotency key before; Conflict where it was deleted since."""
+    if row["deleted_at"] is not None:
+        raise Conflict(f"The {noun} made with this idempotency_key was deleted. Use another key to make a new one.")
+    return UUID(str(row["id"]))
 
 
 async def missing_secrets(connection: Connection, tenant_id: UUID, actions: list[Action]) -> list[str]:

@@ -14,6 +14,7 @@ from automations.definitions.actions import (
     check_event_feeds,
     check_templates,
     create_action,
+    idempotent_id,
     missing_secrets,
 )
 from automations.definitions.triggers import Trigger, check_trigger, parse_trigger, write_rules
@@ -55,7 +56,7 @@ async def create_automation(
             connection, tenant_id=tenant_id, idempotency_key=idempotency_key
         )
         if existing is not None:
-            return Saved(UUID(str(existing)), [])
+            return Saved(idempotent_id(existing, "automation"), [])
     _check_name(name)
     await check_trigger(connection, tenant_id, trigger)
     known = await _known_actions(connection, tenant_id, actions)
@@ -103,7 +104,8 @@ async def update_automation(
     else:
         await check_trigger(connection, tenant_id, trigger)
     earlier = [
-        step async for step in queries.actions_of_automation(connection, tenant_id=tenant_id, automation_id=automation_id)
+        step
+        async for step in queries.actions_of_automation(connection, tenant_id=tenant_id, automation_id=automation_id)
     ]
     known = (
         [action_of(step) for step in earlier]
@@ -122,7 +124,7 @@ async def update_automation(
     )
     if actions is not None:
         await _write_actions(connection, tenant_id, automation_id, actions)
-        await _delete_inline(connection, tenant_id, earlier, keep=actions)
+        await _delete_inline(connection, tenant_id, earlier)
     await write_rules(connection, tenant_id, automation_id, trigger if values["enabled"] else None)
     return Saved(automation_id, warnings)
 
@@ -132,11 +134,12 @@ async def delete_automation(connection: Connection, tenant_id: UUID, automation_
     if await queries.get_automation(connection, tenant_id=tenant_id, automation_id=automation_id) is None:
         raise NotFound(f"There is no automation {automation_id}.")
     steps = [
-        step async for step in queries.actions_of_automation(connection, tenant_id=tenant_id, automation_id=automation_id)
+        step
+        async for step in queries.actions_of_automation(connection, tenant_id=tenant_id, automation_id=automation_id)
     ]
     await write_rules(connection, tenant_id, automation_id, None)
     await queries.delete_automation(connection, tenant_id=tenant_id, automation_id=automation_id)
-    await _delete_inline(connection, tenant_id, steps, keep=())
+    await _delete_inline(connection, tenant_id, steps)
 
 
 def trigger_of(row: Record) -> Trigger:
@@ -149,15 +152,12 @@ def trigger_of(row: Record) -> Trigger:
     return parse_trigger({EVENT_TYPES[row["event_type"]].key: event})
 
 
-async def _known_actions(
-    connection: Connection, tenant_id: UUID, actions: Sequence[Action | UUID]
-) -> list[Action]:
+async def _known_actions(connection: Connection, tenant_id: UUID, actions: Sequence[Action | UUID]) -> list[Action]:
     if not 1 <= len(actions) <= MOST_ACTIONS:
         raise InvalidInput(f"actions takes 1 to {MOST_ACTIONS} actions; {len(actions)} were given.")
     ids = [action for action in actions if isinstance(action, UUID)]
     saved = {
-        row["id"]: action_of(row)
-        async for row in queries.get_actions(connection, tenant_id=tenant_id, action_ids=ids)
+        row["id"]: action_of(row) async for row in queries.get_actions(connection, tenant_id=tenant_id, action_ids=ids)
     }
     for action_id in ids:
         if action_id not in saved:
@@ -165,9 +165,7 @@ async def _known_actions(
     return [saved[action] if isinstance(action, UUID) else action for action in actions]
 
 
-async def _check_actions(
-    connection: Connection, tenant_id: UUID, trigger: Trigger, actions: list[Action]
-) -> list[str]:
+async def _check_actions(connection: Connection, tenant_id: UUID, trigger: Trigger, actions: list[Action]) -> list[str]:
     warnings: list[str] = []
     for action in actions:
         check_event_feeds(action, trigger.event_type)
@@ -179,19 +177,21 @@ async def _write_actions(
     connection: Connection, tenant_id: UUID, automation_id: UUID, actions: Sequence[Action | UUID]
 ) -> None:
     ids = [
-        action if isinstance(action, UUID) else await create_action(connection, tenant_id, action, name=None, inline=True)
+        action
+        if isinstance(action, UUID)
+        else await create_action(connection, tenant_id, action, name=None, inline=True)
         for action in actions
     ]
     await queries.clear_actions(connection, tenant_id=tenant_id, automation_id=automation_id)
     await queries.add_actions(connection, tenant_id=tenant_id, automation_id=automation_id, action_ids=ids)
 
 
-async def _delete_inline(
-    connection: Connection, tenant_id: UUID, steps: Sequence[Record], *, keep: Sequence[Action | UUID]
-) -> None:
-    unused = [step["id"] for step in steps if step["inline"] and step["id"] not in keep]
-    if unused:
-        await queries.delete_actions(connection, tenant_id=tenant_id, action_ids=unused)
+async def _delete_inline(connection: Connection, tenant_id: UUID, earlier: Sequence[Record]) -> None:
+    """Delete what was made inside an automation and that none uses any more."""
+    ids = [step["id"] for step in earlier if step["inline"]]
+    if ids:
+        await queries.lock_actions(connection, tenant_id=tenant_id, action_ids=ids)
+        await queries.delete_unused_actions(connection, tenant_id=tenant_id, action_ids=ids)
 
 
 def _check_name(name: str) -> None:

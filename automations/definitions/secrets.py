@@ -23,9 +23,7 @@ async def set_secret(connection: Connection, vault: Vault, tenant_id: UUID, *, n
     plaintext = orjson.dumps(value)
     if len(plaintext) > VALUE_BYTES:
         raise InvalidInput(f"value has {len(plaintext)} bytes; a secret may have {VALUE_BYTES}.")
-    await queries.set_secret(
-        connection, tenant_id=tenant_id, name=name, sealed=vault.seal(tenant_id, name, plaintext)
-    )
+    await queries.set_secret(connection, tenant_id=tenant_id, name=name, sealed=vault.seal(tenant_id, name, plaintext))
 
 
 async def delete_secret(connection: Connection, tenant_id: UUID, name: str) -> None:

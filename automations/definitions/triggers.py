@@ -15,6 +15,7 @@ orchestration_queries = load_queries("orchestration")
 
 ALL = UUID(int=0)  # in a rule: every flow group, every project
 MOST_IDS = 1000
+MOST_RULES = 50_000
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,11 @@ class Trigger:
         return tags
 
     @property
+    def rules(self) -> int:
+        """How many rules the evaluator gets."""
+        return len(self.states) * max(1, len(self.flow_group_ids)) * max(1, len(self.project_ids))
+
+    @property
     def sentence(self) -> str:
         """A name for an automation that was given none."""
         which = f"{len(self.flow_group_ids)} flows" if len(self.flow_group_ids) > 1 else "a flow"
@@ -67,12 +73,18 @@ def parse_trigger(event: Mapping[str, Any]) -> Trigger:
     states, state_group = fields.get("states"), fields.get("state_group")
     if bool(states) == bool(state_group):
         raise InvalidInput("flow_run_state_changed takes either states (one or more) or state_group.")
-    return Trigger(
+    trigger = Trigger(
         states=tuple(STATE_GROUPS[state_group] if state_group else canonical_states(states)),
         state_group=state_group,
         flow_group_ids=_ids(fields, "flow_group_ids"),
         project_ids=_ids(fields, "project_ids"),
     )
+    if trigger.rules > MOST_RULES:
+        raise InvalidInput(
+            f"states, flow_group_ids and project_ids make {trigger.rules} combinations; {MOST_RULES} are the most. "
+            "Leave project_ids out, or make several automations."
+        )
+    return trigger
 
 
 async def check_trigger(connection: Connection, tenant_id: UUID, trigger: Trigger) -> None:

@@ -26,7 +26,7 @@ async def create_flow(
 
     The same idempotency key as the group's newest version has gives that version again.
     """
-    if not isinstance(serialized_flow, dict) or not isinstance(serialized_flow.get("name"), str):
+    if not isinstance(serialized_flow, dict) or not _text(serialized_flow.get("name")):
         raise InvalidInput('serialized_flow must be an object with a "name", as a flow\'s serialize() gives it.')
     if not await queries.project_exists(connection, tenant_id=tenant_id, project_id=project_id):
         raise NotFound(f"There is no project {project_id}.")

@@ -25,7 +25,7 @@ class NewState:
     """A state to set: the serialized state as a client sends it, and the run's version the client knows."""
 
     flow_run_id: UUID
-    state: dict[str, Any]
+    state: Any
     version: int | None = None
 
 
@@ -36,7 +36,7 @@ async def create_flow_run(
     flow_id: UUID | None,
     version_group_id: str | None = None,
     name: str | None = None,
-    parameters: dict[str, Any] | None = None,
+    parameters: Any = None,
     context: Any = None,
     labels: Sequence[str] | None = None,
     run_config: Any = None,
@@ -46,34 +46,42 @@ async def create_flow_run(
     """Make a Scheduled run of a flow, or of the newest version of a version group, and return its id."""
     if (flow_id is None) == (version_group_id is None):
         raise InvalidInput("Give either flow_id or version_group_id.")
+    if parameters is not None and not isinstance(parameters, dict):
+        raise InvalidInput("parameters must be an object.")
     if flow_id is None:
         flow_id = await queries.flow_of_version_group(
             connection, tenant_id=tenant_id, version_group_id=version_group_id
         )
         if flow_id is None:
             raise NotFound(f"There is no flow with the version group {version_group_id!r}.")
-    run_id = await queries.create_flow_run(
-        connection,
-        tenant_id=tenant_id,
-        flow_id=flow_id,
-        name=name or random_name(),
-        parameters=_json(parameters or {}),
-        context=_json(context),
-        labels=None if labels is None else _json(sorted(labels)),
-        run_config=_json(run_config),
-        scheduled_start_time=scheduled_start_time or datetime.now(UTC),
-        idempotency_key=idempotency_key,
-    )
-    if run_id is None:
-        raise NotFound(f"There is no flow {flow_id}.")
-    return UUID(str(run_id))
+    columns = {
+        "name": name or random_name(),
+        "parameters": _json(parameters or {}),
+        "context": _json(context),
+        "labels": None if labels is None else _json(sorted(set(labels))),
+        "run_config": _json(run_config),
+        "scheduled_start_time": scheduled_start_time or datetime.now(UTC),
+        "idempotency_key": idempotency_key,
+    }
+    for _ in range(2):  # a run made meanwhile with the same key is seen at the second look
+        run_id = await queries.create_flow_run(connection, tenant_id=tenant_id, flow_id=flow_id, **columns)
+        if run_id is not None:
+            return UUID(str(run_id))
+    raise NotFound(f"There is no flow {flow_id}.")
 
 
-async def set_flow_run_states(connection: Connection, tenant_id: UUID, new_states: Sequence[NewState]) -> None:
-    """Set states in the order given, all or none.
+async def set_flow_run_states(
+    connection: Connection,
+    tenant_id: UUID,
+    new_states: Sequence[NewState],
+    *,
+    agent_id: UUID | None = None,
+    now: datetime,
+) -> None:
+    """Set states in the order given, all or none; a run that an agent sets to Submitted is that agent's from then on.
 
-    Raises NotFound for a run that is not there, Conflict for one that another agent submitted already, and
-    VersionConflict for a stale version.
+    Needs a transaction where an agent is given. Raises NotFound for a run that is not there, Conflict for one that
+    another agent submitted already, and VersionConflict for a stale version.
     """
     if len(new_states) > STATES_PER_CALL:
         raise InvalidInput(f"states takes {STATES_PER_CALL} states at most; {len(new_states)} were given.")
@@ -94,15 +102,11 @@ async def set_flow_run_states(connection: Connection, tenant_id: UUID, new_state
     ]
     if refused:
         raise _refusal(refused[0])
-
-
-async def take_flow_runs(
-    connection: Connection, tenant_id: UUID, flow_run_ids: Sequence[UUID], *, agent_id: UUID, now: datetime
-) -> None:
-    """Note which agent took runs that it has just set to Submitted."""
-    await queries.set_flow_run_agent(
-        connection, tenant_id=tenant_id, flow_run_ids=list(flow_run_ids), agent_id=agent_id, now=now
-    )
+    taken = [new.flow_run_id for new, column in zip(new_states, columns, strict=True) if column.state == "Submitted"]
+    if agent_id is not None and taken:
+        await queries.set_flow_run_agent(
+            connection, tenant_id=tenant_id, flow_run_ids=taken, agent_id=agent_id, now=now
+        )
 
 
 async def cancel_flow_run(connection: Connection, tenant_id: UUID, flow_run_id: UUID, *, message: str) -> str:

@@ -42,6 +42,7 @@ STATE_GROUPS = {
 # A run in one of these is over; ValidationFailed is a Failed state too, though no group names it.
 FINISHED = (*STATE_GROUPS["FINISHED"], "ValidationFailed")
 
+_SHOWN_CHARACTERS = 50
 _BY_LOWER = {name.lower(): name for name in STATES}
 
 
@@ -51,8 +52,9 @@ def canonical_states(names: Iterable[str]) -> list[str]:
     for name in names:
         state = _BY_LOWER.get(name.lower())
         if state is None:
-            near = [_BY_LOWER[match] for match in get_close_matches(name.lower(), _BY_LOWER, n=3)]
+            near = [_BY_LOWER[match] for match in get_close_matches(name[:_SHOWN_CHARACTERS].lower(), _BY_LOWER, n=3)]
             hint = f"did you mean {' or '.join(near)}? " if near else ""
-            raise InvalidInput(f"There is no state {name!r}: {hint}The states are {', '.join(STATES)}.")
+            shown = name if len(name) <= _SHOWN_CHARACTERS else f"{name[:_SHOWN_CHARACTERS]}…"
+            raise InvalidInput(f"There is no state {shown!r}: {hint}The states are {', '.join(STATES)}.")
         found.append(state)
     return list(dict.fromkeys(found))

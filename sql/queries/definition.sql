@@ -2,8 +2,8 @@
 -- Two calls with one key take turns, so that the second finds what the first made.
 SELECT pg_advisory_xact_lock(hashtextextended(CAST(:tenant_id AS text) || CAST(:idempotency_key AS text), 0));
 
--- name: action_of_idempotency_key$
-SELECT id FROM automations.action WHERE tenant_id = :tenant_id AND idempotency_key = :idempotency_key;
+-- name: action_of_idempotency_key^
+SELECT id, deleted_at FROM automations.action WHERE tenant_id = :tenant_id AND idempotency_key = :idempotency_key;
 
 -- name: insert_action$
 INSERT INTO automations.action
@@ -21,6 +21,7 @@ FOR UPDATE;
 -- Held against deletion until the automation that refers to them is written.
 SELECT id, action_type, action_config FROM automations.action
 WHERE tenant_id = :tenant_id AND id = ANY(CAST(:action_ids AS uuid[])) AND deleted_at IS NULL
+ORDER BY id
 FOR SHARE;
 
 -- name: rename_action!
@@ -45,15 +46,29 @@ JOIN automations.automation ON automation.tenant_id = step.tenant_id AND automat
 WHERE step.tenant_id = :tenant_id AND step.action_id = :action_id AND automation.deleted_at IS NULL
 ORDER BY automation.name;
 
--- name: delete_actions!
-UPDATE automations.action SET deleted_at = now() WHERE tenant_id = :tenant_id AND id = ANY(CAST(:action_ids AS uuid[]));
+-- name: lock_actions!
+-- Whoever is about to refer to one of these is waited for, so that the next statement sees it.
+SELECT FROM automations.action
+WHERE tenant_id = :tenant_id AND id = ANY(CAST(:action_ids AS uuid[]))
+ORDER BY id
+FOR UPDATE;
+
+-- name: delete_unused_actions!
+-- An action made inside one automation lives on while another one uses it.
+UPDATE automations.action SET deleted_at = now()
+WHERE tenant_id = :tenant_id AND id = ANY(CAST(:action_ids AS uuid[]))
+    AND NOT EXISTS (
+        SELECT FROM automations.automation_action AS step
+        JOIN automations.automation ON automation.tenant_id = step.tenant_id AND automation.id = step.automation_id
+        WHERE step.tenant_id = :tenant_id AND step.action_id = action.id AND automation.deleted_at IS NULL
+    );
 
 -- name: missing_secrets$
 SELECT coalesce(array_agg(name ORDER BY name), '{}') FROM unnest(CAST(:names AS text[])) AS used (name)
 WHERE NOT EXISTS (SELECT FROM automations.secret WHERE secret.tenant_id = :tenant_id AND secret.name = used.name);
 
--- name: automation_of_idempotency_key$
-SELECT id FROM automations.automation WHERE tenant_id = :tenant_id AND idempotency_key = :idempotency_key;
+-- name: automation_of_idempotency_key^
+SELECT id, deleted_at FROM automations.automation WHERE tenant_id = :tenant_id AND idempotency_key = :idempotency_key;
 
 -- name: insert_automation$
 INSERT INTO automations.automation

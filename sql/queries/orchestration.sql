@@ -106,11 +106,12 @@ DELETE FROM public.flow_run WHERE tenant_id = :tenant_id AND id = :flow_run_id R
 -- All or nothing, in one statement: rows are locked in one order, judged, and written only if none was refused.
 -- A run named twice takes its states in the order given. The trigger copies the newest state to the run.
 WITH given AS (
-    SELECT new.*, row_number() OVER (PARTITION BY new.flow_run_id ORDER BY new.place) AS step
+    SELECT new.*, row_number() OVER earlier_first AS step, lag(new.state) OVER earlier_first AS earlier_state
     FROM unnest(
         CAST(:flow_run_ids AS uuid[]), CAST(:versions AS integer[]), CAST(:states AS text[]), CAST(:messages AS text[]),
         CAST(:results AS jsonb[]), CAST(:start_times AS timestamptz[]), CAST(:serialized_states AS jsonb[])
     ) WITH ORDINALITY AS new (flow_run_id, expected, state, message, result, start_time, serialized_state, place)
+    WINDOW earlier_first AS (PARTITION BY new.flow_run_id ORDER BY new.place)
 ), run AS (
     SELECT id, version, state FROM public.flow_run
     WHERE tenant_id = :tenant_id AND id = ANY(CAST(:flow_run_ids AS uuid[]))
@@ -120,7 +121,8 @@ WITH given AS (
     SELECT given.*, run.version + given.step AS version, run.version AS run_version,
         CASE
             WHEN run.id IS NULL THEN 'MISSING'
-            WHEN given.state = 'Submitted' AND run.state IN ('Submitted', 'Running') THEN 'SUBMITTED'
+            WHEN given.state = 'Submitted' AND coalesce(given.earlier_state, run.state) IN ('Submitted', 'Running')
+                THEN 'SUBMITTED'
             WHEN given.expected <> run.version + given.step - 1 THEN 'STALE'
         END AS problem
     FROM given LEFT JOIN run ON run.id = given.flow_run_id

@@ -1,36 +1,38 @@
 """Actions."""
 
+from uuid import UUID
+
 import strawberry
 
+from automations.api.fields import mutation, optional
 from automations.api.inputs import ActionConfigInput, action_from
 from automations.api.payloads import SavedPayload, SuccessPayload
-from automations.api.scalars import Uuid
 from automations.definitions import actions
 
 
 @strawberry.input(name="create_action_input", description="An action to save.")
 class CreateActionInput:
-    config: ActionConfigInput = strawberry.field(description="Its config: exactly one key.")  # type: ignore[valid-type]
-    name: str | None = strawberry.field(default=None, description="Its name.")
-    idempotency_key: str | None = strawberry.field(default=None, description="The same key gives the same action.")
+    config: ActionConfigInput = strawberry.field(description="Its config: exactly one key.")
+    name: str | None = optional("Its name.")
+    idempotency_key: str | None = optional("The same key gives the same action.")
 
 
 @strawberry.input(name="update_action_input", description="What to change; what is absent stays.")
 class UpdateActionInput:
-    action_id: Uuid = strawberry.field(description="The action.")
-    config: ActionConfigInput | None = strawberry.field(default=None, description="Its new config.")  # type: ignore[valid-type]
-    name: str | None = strawberry.field(default=None, description="Its new name.")
+    action_id: UUID = strawberry.field(description="The action.")
+    config: ActionConfigInput | None = optional("Its new config.")
+    name: str | None = optional("Its new name.")
 
 
 @strawberry.input(name="delete_action_input", description="An action to delete.")
 class DeleteActionInput:
-    action_id: Uuid = strawberry.field(description="The action.")
+    action_id: UUID = strawberry.field(description="The action.")
 
 
 @strawberry.type
 class ActionMutations:
-    @strawberry.mutation(description="Save an action.")
-    async def create_action(self, info: strawberry.Info, input: CreateActionInput) -> SavedPayload | None:  # noqa: A002
+    @mutation("Save an action.")
+    async def create_action(self, info: strawberry.Info, input: CreateActionInput) -> SavedPayload | None:
         action = action_from(input.config)
         async with info.context.database.transaction() as connection:
             action_id = await actions.create_action(
@@ -39,8 +41,8 @@ class ActionMutations:
             warnings = await actions.missing_secrets(connection, info.context.tenant_id, [action])
         return SavedPayload(id=action_id, warnings=warnings)
 
-    @strawberry.mutation(description="Change an action. Deliveries that are pending are sent with the new config.")
-    async def update_action(self, info: strawberry.Info, input: UpdateActionInput) -> SavedPayload | None:  # noqa: A002
+    @mutation("Change an action. Deliveries that are pending are sent with the new config.")
+    async def update_action(self, info: strawberry.Info, input: UpdateActionInput) -> SavedPayload | None:
         action = None if input.config is None else action_from(input.config)
         async with info.context.database.transaction() as connection:
             await actions.update_action(
@@ -49,8 +51,8 @@ class ActionMutations:
             warnings = await actions.missing_secrets(connection, info.context.tenant_id, [action] if action else [])
         return SavedPayload(id=input.action_id, warnings=warnings)
 
-    @strawberry.mutation(description="Delete an action that no automation uses.")
-    async def delete_action(self, info: strawberry.Info, input: DeleteActionInput) -> SuccessPayload | None:  # noqa: A002
+    @mutation("Delete an action that no automation uses.")
+    async def delete_action(self, info: strawberry.Info, input: DeleteActionInput) -> SuccessPayload | None:
         async with info.context.database.transaction() as connection:
             await actions.delete_action(connection, info.context.tenant_id, input.action_id)
         return SuccessPayload()

@@ -1,44 +1,45 @@
 """Agents."""
 
 from datetime import UTC, datetime
+from uuid import UUID
 
 import strawberry
 
+from automations.api.fields import mutation, optional
 from automations.api.payloads import IdPayload, SuccessPayload
-from automations.api.scalars import Timestamp, Uuid
 from automations.orchestration import agents
 
 
 @strawberry.input(name="register_agent_input", description="An agent that starts.")
 class RegisterAgentInput:
-    type: str | None = strawberry.field(default=None, description="Its type, such as LocalAgent.")
-    name: str | None = strawberry.field(default=None, description="Its name.")
-    labels: list[str] | None = strawberry.field(default=None, description="Its labels.")
-    tenant_id: Uuid | None = strawberry.field(default=None, description="Accepted and not used: the caller's tenant counts.")
-    agent_config_id: Uuid | None = strawberry.field(default=None, description="The agent config it shares with its group.")
+    type: str | None = optional("Its type, such as LocalAgent.")
+    name: str | None = optional("Its name.")
+    labels: list[str] | None = optional("Its labels.")
+    tenant_id: UUID | None = optional("Accepted and not used: the caller's tenant counts.")
+    agent_config_id: UUID | None = optional("The agent config it shares with its group.")
 
 
 @strawberry.input(name="get_runs_in_queue_input", description="What an agent can take.")
 class GetRunsInQueueInput:
-    before: Timestamp | None = strawberry.field(default=None, description="Runs that may start before this; now by default.")
-    labels: list[str] | None = strawberry.field(default=None, description="The agent's labels.")
-    tenant_id: Uuid | None = strawberry.field(default=None, description="Accepted and not used: the caller's tenant counts.")
+    before: datetime | None = optional("Runs that may start before this; now by default.")
+    labels: list[str] | None = optional("The agent's labels.")
+    tenant_id: UUID | None = optional("Accepted and not used: the caller's tenant counts.")
 
 
 @strawberry.input(name="delete_agent_input", description="An agent to forget.")
 class DeleteAgentInput:
-    agent_id: Uuid = strawberry.field(description="The agent.")
+    agent_id: UUID = strawberry.field(description="The agent.")
 
 
 @strawberry.type(name="runs_in_queue_payload", description="Runs that wait for an agent.")
 class RunsInQueuePayload:
-    flow_run_ids: list[Uuid] = strawberry.field(description="Their ids, oldest first, 25 at most.")
+    flow_run_ids: list[UUID] = strawberry.field(description="Their ids, oldest first, 25 at most.")
 
 
 @strawberry.type
 class AgentMutations:
-    @strawberry.mutation(description="Register an agent; the same one gets the same id.")
-    async def register_agent(self, info: strawberry.Info, input: RegisterAgentInput) -> IdPayload | None:  # noqa: A002
+    @mutation("Register an agent; the same one gets the same id.")
+    async def register_agent(self, info: strawberry.Info, input: RegisterAgentInput) -> IdPayload | None:
         async with info.context.database.connection() as connection:
             agent_id = await agents.register_agent(
                 connection,
@@ -51,10 +52,8 @@ class AgentMutations:
             )
         return IdPayload(id=agent_id)
 
-    @strawberry.mutation(description="Ask for work; the agent's only sign of life.")
-    async def get_runs_in_queue(
-        self, info: strawberry.Info, input: GetRunsInQueueInput  # noqa: A002
-    ) -> RunsInQueuePayload | None:
+    @mutation("Ask for work; the agent's only sign of life.")
+    async def get_runs_in_queue(self, info: strawberry.Info, input: GetRunsInQueueInput) -> RunsInQueuePayload | None:
         now = datetime.now(UTC)
         async with info.context.database.connection() as connection:
             flow_run_ids = await agents.get_runs_in_queue(
@@ -67,8 +66,8 @@ class AgentMutations:
             )
         return RunsInQueuePayload(flow_run_ids=flow_run_ids)
 
-    @strawberry.mutation(description="Forget an agent.")
-    async def delete_agent(self, info: strawberry.Info, input: DeleteAgentInput) -> SuccessPayload | None:  # noqa: A002
+    @mutation("Forget an agent.")
+    async def delete_agent(self, info: strawberry.Info, input: DeleteAgentInput) -> SuccessPayload | None:
         async with info.context.database.connection() as connection:
             await agents.delete_agent(connection, info.context.tenant_id, input.agent_id)
         return SuccessPayload()

@@ -1,10 +1,12 @@
 """Automations."""
 
 from typing import Annotated, Any, Optional
+from uuid import UUID
 
 import strawberry
 from strawberry.types.unset import UNSET
 
+from automations.api.fields import mutation, optional, resolved
 from automations.api.inputs import (
     AutomationActionInput,
     AutomationEventInput,
@@ -14,7 +16,6 @@ from automations.api.inputs import (
 )
 from automations.api.payloads import SuccessPayload
 from automations.api.reads import read_one
-from automations.api.scalars import Uuid
 from automations.api.tables import BY_NAME
 from automations.definitions import automations
 from automations.definitions.triggers import parse_trigger
@@ -25,20 +26,20 @@ from automations.errors import InvalidInput
 class CreateAutomationInput:
     name: str = strawberry.field(description="Its name, 1 to 200 characters.")
     event: AutomationEventInput = strawberry.field(description="What it waits for: exactly one key.")
-    actions: list[AutomationActionInput] = strawberry.field(  # type: ignore[valid-type]
-        description="What it does, 1 to 20 actions."
-    )
-    description: str | None = strawberry.field(default=None, description="What it is for.")
+    actions: list[AutomationActionInput] = strawberry.field(description="What it does, 1 to 20 actions.")
+    description: str | None = optional("What it is for.")
     enabled: bool = strawberry.field(default=True, description="Whether it fires.")
-    idempotency_key: str | None = strawberry.field(default=None, description="The same key gives the same automation.")
+    idempotency_key: str | None = optional("The same key gives the same automation.")
 
 
-@strawberry.input(name="update_automation_input", description="What to change; what is absent stays, and so does the id.")
+@strawberry.input(
+    name="update_automation_input", description="What to change; what is absent stays, and so does the id."
+)
 class UpdateAutomationInput:
-    automation_id: Uuid = strawberry.field(description="The automation.")
+    automation_id: UUID = strawberry.field(description="The automation.")
     name: str | None = strawberry.field(default=UNSET, description="Its new name.")
     event: AutomationEventInput | None = strawberry.field(default=UNSET, description="What it waits for now.")
-    actions: list[AutomationActionInput] | None = strawberry.field(  # type: ignore[valid-type]
+    actions: list[AutomationActionInput] | None = strawberry.field(
         default=UNSET, description="What it does now: all of its actions."
     )
     description: str | None = strawberry.field(default=UNSET, description="What it is for; null empties it.")
@@ -47,27 +48,25 @@ class UpdateAutomationInput:
 
 @strawberry.input(name="delete_automation_input", description="An automation to delete.")
 class DeleteAutomationInput:
-    automation_id: Uuid = strawberry.field(description="The automation.")
+    automation_id: UUID = strawberry.field(description="The automation.")
 
 
 @strawberry.type(name="automation_payload", description="An automation that was saved.")
 class AutomationPayload:
-    id: Uuid = strawberry.field(description="Its id.")
+    id: UUID = strawberry.field(description="Its id.")
     warnings: list[str] = strawberry.field(description="What will keep it from working as it is.")
 
-    @strawberry.field(description="The automation as it is now.")
+    @resolved("The automation as it is now.")
     async def automation(
         self, info: strawberry.Info
-    ) -> Optional[Annotated["automation", strawberry.lazy("automations.api.types")]]:  # type: ignore[name-defined]  # noqa: F821
+    ) -> Optional[Annotated["automation", strawberry.lazy("automations.api.types")]]:  # type: ignore[name-defined]
         return await read_one(info, BY_NAME["automation"], self.id)
 
 
 @strawberry.type
 class AutomationMutations:
-    @strawberry.mutation(description="Make an automation.")
-    async def create_automation(
-        self, info: strawberry.Info, input: CreateAutomationInput  # noqa: A002
-    ) -> AutomationPayload | None:
+    @mutation("Make an automation.")
+    async def create_automation(self, info: strawberry.Info, input: CreateAutomationInput) -> AutomationPayload | None:
         trigger, actions = parse_trigger(event_from(input.event)), automation_actions_from(input.actions)
         async with info.context.database.transaction() as connection:
             saved = await automations.create_automation(
@@ -82,10 +81,8 @@ class AutomationMutations:
             )
         return AutomationPayload(id=saved.id, warnings=saved.warnings)
 
-    @strawberry.mutation(description="Change an automation, all of the change or nothing of it.")
-    async def update_automation(
-        self, info: strawberry.Info, input: UpdateAutomationInput  # noqa: A002
-    ) -> AutomationPayload | None:
+    @mutation("Change an automation, all of the change or nothing of it.")
+    async def update_automation(self, info: strawberry.Info, input: UpdateAutomationInput) -> AutomationPayload | None:
         changes: dict[str, Any] = given(input)
         for name in ("name", "enabled", "event", "actions"):
             if changes.get(name, UNSET) is None:
@@ -104,10 +101,8 @@ class AutomationMutations:
             )
         return AutomationPayload(id=saved.id, warnings=saved.warnings)
 
-    @strawberry.mutation(description="Delete an automation. What it owes is still sent.")
-    async def delete_automation(
-        self, info: strawberry.Info, input: DeleteAutomationInput  # noqa: A002
-    ) -> SuccessPayload | None:
+    @mutation("Delete an automation. What it owes is still sent.")
+    async def delete_automation(self, info: strawberry.Info, input: DeleteAutomationInput) -> SuccessPayload | None:
         async with info.context.database.transaction() as connection:
             await automations.delete_automation(connection, info.context.tenant_id, input.automation_id)
         return SuccessPayload()

@@ -1,37 +1,35 @@
 """Flow runs and their states."""
 
 from datetime import UTC, datetime
+from uuid import UUID
 
 import strawberry
 
+from automations.api.fields import mutation, optional
 from automations.api.payloads import IdPayload, SuccessPayload
-from automations.api.scalars import Json, Timestamp, Uuid
+from automations.api.scalars import Json
 from automations.orchestration import runs
 from automations.orchestration.runs import NewState
 
 
 @strawberry.input(name="create_flow_run_input", description="A run to schedule. Give flow_id or version_group_id.")
 class CreateFlowRunInput:
-    flow_id: Uuid | None = strawberry.field(default=None, description="The flow version to run.")
-    version_group_id: str | None = strawberry.field(default=None, description="Run this group's newest version.")
-    flow_run_name: str | None = strawberry.field(default=None, description="Its name; two words by default.")
-    parameters: Json | None = strawberry.field(default=None, description="Its parameters: an object.")
-    context: Json | None = strawberry.field(default=None, description="Its context.")
-    labels: list[str] | None = strawberry.field(default=None, description="Its labels; the flow's by default.")
-    run_config: Json | None = strawberry.field(default=None, description="Its run configuration; the flow's by default.")
-    scheduled_start_time: Timestamp | None = strawberry.field(default=None, description="When to start; now by default.")
-    idempotency_key: str | None = strawberry.field(
-        default=None, description="The same flow and key give the same run."
-    )
+    flow_id: UUID | None = optional("The flow version to run.")
+    version_group_id: str | None = optional("Run this group's newest version.")
+    flow_run_name: str | None = optional("Its name; two words by default.")
+    parameters: Json | None = optional("Its parameters: an object.")
+    context: Json | None = optional("Its context.")
+    labels: list[str] | None = optional("Its labels; the flow's by default.")
+    run_config: Json | None = optional("Its run configuration; the flow's by default.")
+    scheduled_start_time: datetime | None = optional("When to start; now by default.")
+    idempotency_key: str | None = optional("The same flow and key give the same run.")
 
 
 @strawberry.input(name="set_flow_run_state_input", description="A state to set on a run.")
 class SetFlowRunStateInput:
-    flow_run_id: Uuid = strawberry.field(description="The run.")
+    flow_run_id: UUID = strawberry.field(description="The run.")
     state: Json = strawberry.field(description='The state: {"type": "Failed", "message": "…", …}.')
-    version: int | None = strawberry.field(
-        default=None, description="The run's version that you know; refused if it is another by now."
-    )
+    version: int | None = optional("The run's version that you know; refused if it is another by now.")
 
 
 @strawberry.input(name="set_flow_run_states_input", description="States to set, all or none.")
@@ -41,7 +39,7 @@ class SetFlowRunStatesInput:
 
 @strawberry.input(name="flow_run_input", description="A flow run.")
 class FlowRunInput:
-    flow_run_id: Uuid = strawberry.field(description="The run.")
+    flow_run_id: UUID = strawberry.field(description="The run.")
 
 
 @strawberry.input(name="cancel_flow_run_input", description="A run to cancel.")
@@ -56,7 +54,7 @@ class DeleteFlowRunInput(FlowRunInput):
 
 @strawberry.type(name="set_flow_run_state_payload", description="A state that was set.")
 class SetFlowRunStatePayload:
-    id: Uuid = strawberry.field(description="The run.")
+    id: UUID = strawberry.field(description="The run.")
     status: str = strawberry.field(default="SUCCESS", description="SUCCESS.")
     message: str | None = strawberry.field(default=None, description="Null.")
 
@@ -73,8 +71,8 @@ class RunStatePayload:
 
 @strawberry.type
 class FlowRunMutations:
-    @strawberry.mutation(description="Make a Scheduled run.")
-    async def create_flow_run(self, info: strawberry.Info, input: CreateFlowRunInput) -> IdPayload | None:  # noqa: A002
+    @mutation("Make a Scheduled run.")
+    async def create_flow_run(self, info: strawberry.Info, input: CreateFlowRunInput) -> IdPayload | None:
         async with info.context.database.connection() as connection:
             flow_run_id = await runs.create_flow_run(
                 connection,
@@ -91,36 +89,30 @@ class FlowRunMutations:
             )
         return IdPayload(id=flow_run_id)
 
-    @strawberry.mutation(description="Set states on runs, all or none.")
+    @mutation("Set states on runs, all or none.")
     async def set_flow_run_states(
-        self, info: strawberry.Info, input: SetFlowRunStatesInput  # noqa: A002
+        self, info: strawberry.Info, input: SetFlowRunStatesInput
     ) -> SetFlowRunStatesPayload | None:
         context = info.context
         new_states = [NewState(item.flow_run_id, item.state, item.version) for item in input.states]
-        taken = [item.flow_run_id for item in new_states if context.agent_id and item.state.get("type") == "Submitted"]
-        if not taken:
-            async with context.database.connection() as connection:
-                await runs.set_flow_run_states(connection, context.tenant_id, new_states)
-        else:
-            async with context.database.transaction() as connection:
-                await runs.set_flow_run_states(connection, context.tenant_id, new_states)
-                await runs.take_flow_runs(
-                    connection, context.tenant_id, taken, agent_id=context.agent_id, now=datetime.now(UTC)
-                )
+        # An agent's states come with a note of who took the run, in one transaction.
+        connect = context.database.transaction if context.agent_id else context.database.connection
+        async with connect() as connection:
+            await runs.set_flow_run_states(
+                connection, context.tenant_id, new_states, agent_id=context.agent_id, now=datetime.now(UTC)
+            )
         return SetFlowRunStatesPayload(states=[SetFlowRunStatePayload(id=item.flow_run_id) for item in new_states])
 
-    @strawberry.mutation(
-        description="Cancel a run: a Running one is asked to stop, another is Cancelled, a finished one stays."
-    )
-    async def cancel_flow_run(self, info: strawberry.Info, input: CancelFlowRunInput) -> RunStatePayload | None:  # noqa: A002
+    @mutation("Cancel a run: a Running one is asked to stop, another is Cancelled, a finished one stays.")
+    async def cancel_flow_run(self, info: strawberry.Info, input: CancelFlowRunInput) -> RunStatePayload | None:
         async with info.context.database.connection() as connection:
             state = await runs.cancel_flow_run(
                 connection, info.context.tenant_id, input.flow_run_id, message="Flow run was cancelled"
             )
         return RunStatePayload(state=state)
 
-    @strawberry.mutation(description="Delete a run and its states.")
-    async def delete_flow_run(self, info: strawberry.Info, input: DeleteFlowRunInput) -> SuccessPayload | None:  # noqa: A002
+    @mutation("Delete a run and its states.")
+    async def delete_flow_run(self, info: strawberry.Info, input: DeleteFlowRunInput) -> SuccessPayload | None:
         async with info.context.database.connection() as connection:
             await runs.delete_flow_run(connection, info.context.tenant_id, input.flow_run_id)
         return SuccessPayload()

@@ -2,6 +2,7 @@
 
 import strawberry
 
+from automations.api.fields import mutation
 from automations.api.payloads import SuccessPayload
 from automations.api.scalars import Json
 from automations.definitions import secrets
@@ -20,8 +21,8 @@ class DeleteSecretInput:
 
 @strawberry.type
 class SecretMutations:
-    @strawberry.mutation(description="Set a secret, in place of an earlier one of this name.")
-    async def set_secret(self, info: strawberry.Info, input: SetSecretInput) -> SuccessPayload | None:  # noqa: A002
+    @mutation("Set a secret, in place of an earlier one of this name.")
+    async def set_secret(self, info: strawberry.Info, input: SetSecretInput) -> SuccessPayload | None:
         services = info.context.services
         async with services.database.connection() as connection:
             await secrets.set_secret(
@@ -29,8 +30,8 @@ class SecretMutations:
             )
         return SuccessPayload()
 
-    @strawberry.mutation(description="Delete a secret.")
-    async def delete_secret(self, info: strawberry.Info, input: DeleteSecretInput) -> SuccessPayload | None:  # noqa: A002
+    @mutation("Delete a secret.")
+    async def delete_secret(self, info: strawberry.Info, input: DeleteSecretInput) -> SuccessPayload | None:
         async with info.context.database.connection() as connection:
             await secrets.delete_secret(connection, info.context.tenant_id, input.name)
         return SuccessPayload()

@@ -10,7 +10,4 @@ parser = argparse.ArgumentParser(prog="python -m automations.demo")
 parser.add_argument("--quick", action="store_true", help="a shorter one")
 parser.add_argument("--record", type=Path, metavar="SVG", help="save what the terminal showed at the end")
 options = parser.parse_args()
-try:
-    sys.exit(run_demo(quick=options.quick, record=options.record))
-except KeyboardInterrupt:
-    sys.exit(130)
+sys.exit(run_demo(quick=options.quick, record=options.record))

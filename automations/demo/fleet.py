@@ -98,7 +98,7 @@ class Fleet:
         for flow in cycle(PLANNED):
             if not self._scheduling:
                 break
-            self._tasks.create_task(self._create(flow))
+            await self._create(flow)
             await asyncio.sleep(interval_seconds)
 
     async def _create(self, flow: Flow) -> None:
@@ -175,11 +175,10 @@ class Fleet:
         A call whose answer was lost is repeated, and refused if the first one was carried out: nobody but the run's
         agent and process set its states. Should that ever be wrong, the server has fewer states than the tally.
         """
-        new_state = {
-            "flow_run_id": run.id, "version": run.version, "state": {"type": state, "message": message}
-        }  # fmt: skip
+        new_state = {"type": state, "message": message}
+        states = [{"flow_run_id": run.id, "version": run.version, "state": new_state}]
         try:
-            await self._api.write("set_flow_run_states", "states { id }", agent_id=agent_id, states=[new_state])
+            await self._api.write("set_flow_run_states", "states { id }", agent_id=agent_id, states=states)
         except GraphQLError as error:
             if error.code not in {"CONFLICT", "VERSION_LOCKING_ERROR"}:
                 raise

@@ -1,6 +1,7 @@
 """What the server itself says about its deliveries, asked over GraphQL."""
 
 import asyncio
+import time
 from dataclasses import dataclass
 
 from automations.demo.api import Api
@@ -35,8 +36,9 @@ async def read_ledger(api: Api) -> Ledger:
 
 async def read_settled_ledger(api: Api, *, seconds: float) -> Ledger:
     """The ledger once every delivery has an end, or as it is after so long."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + seconds
-    while (ledger := await read_ledger(api)).unfinished and loop.time() < deadline:
+    deadline = time.monotonic() + seconds
+    while True:
+        ledger = await read_ledger(api)
+        if not ledger.unfinished or time.monotonic() > deadline:
+            return ledger
         await asyncio.sleep(POLL_SECONDS)
-    return ledger

@@ -22,7 +22,7 @@ _LINE_BYTES = 2**20
 _LAST_LINES = 15
 
 
-class ServerFailed(Exception):  # noqa: N818 - what happened
+class ServerFailed(Exception):
     """The server ended before it was ready; the text is what it said last."""
 
 

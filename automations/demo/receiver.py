@@ -23,19 +23,20 @@ _SLACK_TEXT = re.compile(
 )
 
 
-class _Refused(Exception):  # noqa: N818 - the answer's name
+class _Refused(Exception):
     """It is not what it should be."""
 
 
 class Receiver:
-    """An HTTP server on the loopback. `delay_seconds` is how long it takes to answer what it has read."""
+    """An HTTP server on the loopback. What it has read has arrived, whatever becomes of the answer."""
 
     def __init__(self, *, signing_key: bytes, on_arrival: Callable[[Arrival], None]) -> None:
-        self.delay_seconds = 0.0
         self.unanswered = 0
         self.refused = 0
+        self._answering = asyncio.Event()
+        self._answering.set()
         self._signing_key, self._on_arrival = signing_key, on_arrival
-        self._connections: set[asyncio.Task[None]] = set()
+        self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._news = asyncio.Condition()
 
     @property
@@ -49,9 +50,18 @@ class Receiver:
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
-        for connection in self._connections:
-            connection.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+        for writer in self._connections.values():
+            writer.transport.abort()
+        self.answer_again()
+        await asyncio.gather(*self._connections)
+
+    def stop_answering(self) -> None:
+        """Read what comes and leave it unanswered."""
+        self._answering.clear()
+
+    def answer_again(self) -> None:
+        """Answer everything, what has waited included."""
+        self._answering.set()
 
     async def wait_for_unanswered(self, count: int) -> None:
         """Return once so many requests wait for their answer."""
@@ -61,35 +71,32 @@ class Receiver:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101
-        self._connections.add(task)
+        self._connections[task] = writer
         try:
             with suppress(ConnectionError):
                 while True:
                     request = await read_message(reader)
                     answer = self._take(request, time.time())
-                    await self._delay()
+                    await self._wait_to_answer()
                     writer.write(answer)
         finally:
-            self._connections.discard(task)
+            del self._connections[task]
             writer.close()
 
-    async def _delay(self) -> None:
+    async def _wait_to_answer(self) -> None:
         self.unanswered += 1
         async with self._news:
             self._news.notify_all()
-        try:
-            if self.delay_seconds:
-                await asyncio.sleep(self.delay_seconds)
-        finally:
-            self.unanswered -= 1
+        await self._answering.wait()
+        self.unanswered -= 1
 
     def _take(self, request: Message, now: float) -> bytes:
         is_slack = request.start.startswith("POST /slack/")
         try:
             arrival = _read_slack(request, now) if is_slack else self._read_webhook(request, now)
-        except _Refused as error:
+        except (_Refused, KeyError, ValueError) as error:
             self.refused += 1
-            return encode("HTTP/1.1 400 Bad Request", str(error).encode())
+            return encode("HTTP/1.1 400 Bad Request", repr(error).encode())
         self._on_arrival(arrival)
         return encode("HTTP/1.1 200 OK", b"ok" if is_slack else b"thanks")
 

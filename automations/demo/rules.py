@@ -51,7 +51,7 @@ async def create_automations(api: Api, *, receiver_url: str, signing_key: bytes,
     await api.write("set_secret", "success", name="SIGNING", value=signing_secret)
     slack = {"webhook_url_secret": "SLACK", "message": SLACK_MESSAGE}
     webhook = {"url": f"{receiver_url}/runs", "signing_secret": "SIGNING"}
-    cancel = {"message": "{flow_name} may not run here"}
+    cancel = {"message": "Stopped: {flow_name} may not run here"}
     automations = (
         ({"state_group": "FAILED"}, {"slack_notification": slack}),
         ({"state_group": "FINISHED"}, {"webhook": webhook}),

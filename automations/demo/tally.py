@@ -1,7 +1,6 @@
 """What is owed, what arrived, and how long it took. An arrival is told by what it is about."""
 
 import math
-import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -52,13 +51,13 @@ class Tally:
     _repeats: Counter[Kind] = field(default_factory=Counter)
     _other_ids: int = 0
 
-    def begin_outage(self) -> None:
-        """What arrives from now on comes across the kill."""
-        self._outage_at = time.time()
+    def begin_outage(self, at: float) -> None:
+        """What arrives later comes across the kill."""
+        self._outage_at = at
 
-    def end_outage(self) -> None:
-        """What happens from now on is after the kill."""
-        self._ready_again_at = time.time()
+    def end_outage(self, at: float) -> None:
+        """What happens later is after the kill."""
+        self._ready_again_at = at
 
     def accept(self, flow: str, flow_run_id: str, state: str) -> None:
         """The server has accepted a state."""

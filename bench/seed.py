@@ -1,0 +1,134 @@
+"""Rows to begin with, written in bulk: ids are md5 of a noun and a number, so that they are known without asking."""
+
+import hashlib
+from collections.abc import Sequence
+from uuid import UUID
+
+import orjson
+
+from automations.actions.webhook import Webhook
+from automations.database import DedicatedConnection
+
+PROJECT = "project"
+
+# Triggers and keys are left out while seeding: what is seeded has happened long ago.
+_BULK = "SET session_replication_role = replica; SET synchronous_commit = off"
+_END = "SET session_replication_role = origin; SET synchronous_commit = on"
+
+
+def id_of(noun: str, number: int) -> UUID:
+    """The id of a seeded row, numbers from 1."""
+    return UUID(hashlib.md5(f"{noun}{number}".encode(), usedforsecurity=False).hexdigest())
+
+
+async def flows(connection: DedicatedConnection, tenant_id: UUID, count: int) -> None:
+    """Flows, each in a flow group of its own."""
+    await connection.execute(_BULK)
+    await connection.execute(
+        "INSERT INTO public.project (id, tenant_id, name) VALUES ($1, $2, 'bench')", id_of(PROJECT, 1), tenant_id
+    )
+    await connection.execute(
+        "INSERT INTO public.flow_group (id, tenant_id, name) "
+        "SELECT md5('flow_group' || n)::uuid, $1, 'group ' || n FROM generate_series(1, $2::int) AS n",
+        tenant_id,
+        count,
+    )
+    await connection.execute(
+        "INSERT INTO public.flow (id, tenant_id, project_id, flow_group_id, version_group_id, name) "
+        "SELECT md5('flow' || n)::uuid, $1, $3, md5('flow_group' || n)::uuid, 'group ' || n, 'flow ' || n "
+        "FROM generate_series(1, $2::int) AS n",
+        tenant_id,
+        count,
+        id_of(PROJECT, 1),
+    )
+    await connection.execute(_END)
+
+
+async def runs(connection: DedicatedConnection, tenant_id: UUID, count: int, *, flows: int) -> None:
+    """Running runs, over the flows in turn."""
+    await connection.execute(_BULK)
+    await connection.execute(
+        "INSERT INTO public.flow_run "
+        "(id, tenant_id, flow_id, name, version, state, state_message, state_timestamp, start_time) "
+        "SELECT md5('flow_run' || n)::uuid, $1, md5('flow' || 1 + n % $3::int)::uuid, 'run ' || n, 1, 'Running', "
+        "'Running flow.', now(), now() FROM generate_series(1, $2::int) AS n",
+        tenant_id,
+        count,
+        flows,
+    )
+    await connection.execute(_END)
+
+
+async def automations(connection: DedicatedConnection, tenant_id: UUID, count: int, urls: Sequence[str]) -> None:
+    """Automations, each for failed runs of one flow group, each with a webhook to one of the URLs in turn."""
+    actions = [Webhook(url=url) for url in urls]
+    await connection.execute(_BULK)
+    await connection.execute(
+        "INSERT INTO automations.action (tenant_id, id, action_type, action_config, inline, destination) "
+        "SELECT $1, md5('action' || n)::uuid, 'WebhookAction', ($3::jsonb[])[1 + n % cardinality($3)], true, "
+        "($4::text[])[1 + n % cardinality($4)] FROM generate_series(1, $2::int) AS n",
+        tenant_id,
+        count,
+        [orjson.dumps({"url": action.url}).decode() for action in actions],
+        [action.destination for action in actions],
+    )
+    await connection.execute(
+        "INSERT INTO automations.automation (tenant_id, id, name, event_type, event, event_tags) "
+        "SELECT $1, md5('automation' || n)::uuid, 'automation ' || n, 'FlowRunStateChangedEvent', event, '{}' "
+        "FROM generate_series(1, $2::int) AS n, LATERAL (SELECT jsonb_build_object('states', '[\"Failed\"]'::jsonb, "
+        "'flow_group_ids', jsonb_build_array(md5('flow_group' || n)::uuid))) AS trigger (event)",
+        tenant_id,
+        count,
+    )
+    await connection.execute(
+        "INSERT INTO automations.automation_action (tenant_id, automation_id, position, action_id) "
+        "SELECT $1, md5('automation' || n)::uuid, 0, md5('action' || n)::uuid FROM generate_series(1, $2::int) AS n",
+        tenant_id,
+        count,
+    )
+    await connection.execute(
+        "INSERT INTO automations.automation_match (tenant_id, state, flow_group_id, project_id, automation_id) "
+        "SELECT $1, 'failed', md5('flow_group' || n)::uuid, $3, md5('automation' || n)::uuid "
+        "FROM generate_series(1, $2::int) AS n",
+        tenant_id,
+        count,
+        UUID(int=0),
+    )
+    await connection.execute(_END)
+
+
+async def states(connection: DedicatedConnection, tenant_id: UUID, count: int) -> None:
+    """A state for each run, as history: it is on no queue."""
+    await connection.execute(_BULK)
+    await connection.execute(
+        "INSERT INTO public.flow_run_state (id, tenant_id, flow_run_id, version, state, message) "
+        "SELECT md5('flow_run_state' || n)::uuid, $1, md5('flow_run' || n)::uuid, 2, 'Failed', 'Some tasks failed.' "
+        "FROM generate_series(1, $2::int) AS n",
+        tenant_id,
+        count,
+    )
+    await connection.execute(_END)
+
+
+async def changes(connection: DedicatedConnection, tenant_id: UUID, count: int, *, failed_percent: int) -> None:
+    """A state change on the queue for each run; so many in a hundred are failures, the rest match nothing."""
+    await connection.execute(
+        "INSERT INTO automations.state_change (tenant_id, flow_run_id, flow_run_state_id, state) "
+        "SELECT $1, md5('flow_run' || n)::uuid, md5('flow_run_state' || n)::uuid, "
+        "CASE WHEN n % 100 < $3::int THEN 'failed' ELSE 'running' END FROM generate_series(1, $2::int) AS n",
+        tenant_id,
+        count,
+        failed_percent,
+    )
+
+
+async def fail_runs(connection: DedicatedConnection, tenant_id: UUID, numbers: range) -> None:
+    """Let these runs fail in one statement, as a backend would: triggers and all."""
+    await connection.execute(
+        "INSERT INTO public.flow_run_state (tenant_id, flow_run_id, version, state, message) "
+        "SELECT $1, md5('flow_run' || n)::uuid, 2, 'Failed', 'Some tasks failed.' "
+        "FROM generate_series($2::int, $3::int) AS n",
+        tenant_id,
+        numbers.start,
+        numbers.stop - 1,
+    )

@@ -2,9 +2,11 @@
 
 import argparse
 import asyncio
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from types import FrameType
 
 import structlog
 
@@ -25,7 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = load_settings(**{name: getattr(options, name, None) for name in ("host", "port", "data_dir")})
         configure_logs(format_=settings.log_format, level=settings.log_level)
-        return int(options.command(settings, options) or 0)
+        with _cleaning_up_at_sigterm():
+            return int(options.command(settings, options) or 0)
     except SettingsError as error:
         return _fail(2, str(error))
     except (MigrationError, PostgresUnavailable, ValueError) as error:
@@ -87,7 +90,11 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
         ) from None
     with _database_url(settings) as url:
         _run_migrations(url)
-        app = create_app(settings, database_url=url, vault=Vault.load(settings.secret_keys, settings.data_dir))
+        try:
+            vault = Vault.load(settings.secret_keys, settings.data_dir)
+        except ValueError as error:
+            raise SettingsError(str(error)) from None
+        app = create_app(settings, database_url=url, vault=vault)
         host, port = bound.getsockname()[:2]
         address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         server.run(
@@ -117,6 +124,20 @@ def _demo(_settings: Settings, options: argparse.Namespace) -> int:
 
 
 @contextmanager
+def _cleaning_up_at_sigterm() -> Iterator[None]:
+    """A SIGTERM before the server is up, or after, unwinds what was begun: an embedded PostgreSQL above all."""
+
+    def leave(number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    earlier = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, earlier)
+
+
+@contextmanager
 def _database_url(settings: Settings) -> Iterator[str]:
     """The URL from the settings, or that of the embedded server, which runs meanwhile."""
     if settings.database_url is not None:
@@ -139,8 +160,11 @@ def _run_migrations(url: str) -> list[Migration]:
 
     try:
         return asyncio.run(run())
+    except ValueError:  # its text may hold a piece of the URL, and that a piece of the password
+        raise SettingsError("AUTOMATIONS_DATABASE_URL: is not the URL of a PostgreSQL database") from None
     except (*CONNECTION_LOST, DatabaseError) as error:
-        raise MigrationError(f"The database of AUTOMATIONS_DATABASE_URL cannot be used: {error}") from None
+        what = str(error) or type(error).__name__
+        raise MigrationError(f"The database of AUTOMATIONS_DATABASE_URL cannot be used: {what}") from None
 
 
 def _fail(code: int, message: str) -> int:

@@ -1,12 +1,12 @@
 """What a caller did that cannot be done. The API turns each into an error with its code; a message says what to change.
 
-    RequestError
-    ├── InvalidInput      BAD_USER_INPUT
-    ├── NotFound          NOT_FOUND
-    ├── Conflict          CONFLICT
-    ├── VersionConflict   VERSION_LOCKING_ERROR
-    ├── LimitExceeded     LIMIT_EXCEEDED
-    └── Unauthenticated   UNAUTHENTICATED
+RequestError
+├── InvalidInput      BAD_USER_INPUT
+├── NotFound          NOT_FOUND
+├── Conflict          CONFLICT
+├── VersionConflict   VERSION_LOCKING_ERROR
+├── LimitExceeded     LIMIT_EXCEEDED
+└── Unauthenticated   UNAUTHENTICATED
 """
 
 from typing import ClassVar

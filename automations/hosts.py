@@ -1,4 +1,4 @@
-"""Which Host headers are answered: without authentication, a page elsewhere must not reach this server by DNS rebinding."""
+"""Which Host headers are answered: a page elsewhere must not reach this server, which trusts all, by DNS rebinding."""
 
 from collections.abc import Sequence
 from ipaddress import ip_address

@@ -6,7 +6,6 @@ from typing import Any
 
 import structlog
 
-
 # Local variables hold secrets: a trace in the log names places, never values.
 _TRACES = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
 

@@ -4,17 +4,21 @@ Two sets: `orchestration` (the watched tables, skipped for good where somebody e
 `automations` (ours). An advisory lock lets any number of processes start at once.
 """
 
+import asyncio
 import hashlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import structlog
 
-from automations.database import Connection, load_queries
+from automations.database import Connection, Record, load_queries
 from automations.resources import resource
 
 SETS = ("orchestration", "automations")
 OLDEST_SERVER = 150000  # server_version_num: PostgreSQL 15
+APPLY_SECONDS = 3600.0
+LOCK_POLL_SECONDS = 0.05
 
 log = structlog.get_logger(__name__)
 queries = load_queries("migration")
@@ -49,40 +53,56 @@ async def migrate(connection: Connection) -> list[Migration]:
     """Apply what is missing and return it. Safe to call from several processes at once."""
     server = int(await queries.server_version(connection))
     if server < OLDEST_SERVER:
-        raise MigrationError(f"PostgreSQL {server // 10000} is too old: version 15 or newer is needed.")
-    await queries.lock(connection)
-    try:
+        raise MigrationError(
+            f"PostgreSQL {server // 10000} is too old: version {OLDEST_SERVER // 10000} or newer is needed."
+        )
+    async with _alone(connection):
         await queries.create_ledger(connection)
         if await queries.watched_tables_are_foreign(connection):
             await queries.leave_watched_tables(connection)
-        return [applied for set_name in SETS async for applied in _migrate_set(connection, set_name)]
+        missing = [migration for set_name in SETS for migration in await _missing(connection, set_name)]
+        for migration in missing:
+            await _apply(connection, migration)
+    return missing
+
+
+@asynccontextmanager
+async def _alone(connection: Connection) -> AsyncIterator[None]:
+    """Wait, as long as it takes, for the turn of this process."""
+    while True:
+        if await queries.try_lock(connection):
+            break
+        await asyncio.sleep(LOCK_POLL_SECONDS)
+    try:
+        yield
     finally:
-        await queries.unlock(connection)
+        if not connection.is_closed():
+            await queries.unlock(connection)
 
 
-async def _migrate_set(connection: Connection, set_name: str):  # type: ignore[no-untyped-def]
+async def _missing(connection: Connection, set_name: str) -> list[Migration]:
     applied = {row["version"]: row async for row in queries.applied(connection, set_name=set_name)}
     if 0 in applied:  # the watched tables belong to an existing backend
-        return
+        return []
     migrations = list(available(set_name))
     _check(set_name, applied, migrations)
-    for migration in migrations:
-        if migration.version in applied:
-            continue
-        async with connection.transaction():
-            await connection.execute(migration.sql)
-            await queries.record(
-                connection,
-                set_name=set_name,
-                version=migration.version,
-                name=migration.name,
-                checksum=migration.checksum,
-            )
-        log.info("migrated", set=set_name, version=migration.version, name=migration.name)
-        yield migration
+    return [migration for migration in migrations if migration.version not in applied]
 
 
-def _check(set_name: str, applied: dict[int, dict[str, str]], migrations: list[Migration]) -> None:
+async def _apply(connection: Connection, migration: Migration) -> None:
+    async with connection.transaction():
+        await connection.execute(migration.sql, timeout=APPLY_SECONDS)
+        await queries.record(
+            connection,
+            set_name=migration.set_name,
+            version=migration.version,
+            name=migration.name,
+            checksum=migration.checksum,
+        )
+    log.info("migrated", set=migration.set_name, version=migration.version, name=migration.name)
+
+
+def _check(set_name: str, applied: Mapping[int, Record], migrations: list[Migration]) -> None:
     known = {migration.version: migration for migration in migrations}
     newest = max(known)
     if applied and max(applied) > newest:

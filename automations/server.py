@@ -5,6 +5,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 import uvicorn
 from starlette.applications import Starlette
@@ -13,14 +14,24 @@ from starlette.applications import Starlette
 class _Server(uvicorn.Server):
     """uvicorn raises a signal again once it is done, which would end the process before it has cleaned up."""
 
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_ready()
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._stop)
-        yield
+        earlier = {number: signal.signal(number, self._stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in earlier.items():
+                signal.signal(number, handler)
 
-    def _stop(self) -> None:
+    def _stop(self, _number: int, _frame: FrameType | None) -> None:
         self.force_exit = self.should_exit  # a second signal waits for nothing
         self.should_exit = True
 
@@ -53,17 +64,5 @@ def run(app: Starlette, bound: socket.socket, *, on_ready: Callable[[], None]) -
         proxy_headers=False,
         timeout_graceful_shutdown=10,
     )
-    server = _Server(config)
-
-    async def serve() -> None:
-        task = asyncio.create_task(server.serve(sockets=[bound]))
-        while not (server.started or task.done()):
-            await asyncio.sleep(0.005)
-        if server.started:
-            on_ready()
-        await task
-
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(serve())
-    if not server.started:
-        raise SystemExit(3)
+        runner.run(_Server(config, on_ready).serve(sockets=[bound]))

@@ -139,7 +139,7 @@ class Settings:
         return (*self.allowed_private_networks, *(LOOPBACK if loopback else ()))
 
 
-def load_settings(environment: Mapping[str, str] = os.environ, **given: str | None) -> Settings:
+def load_settings(environment: Mapping[str, str] = os.environ, /, **given: str | None) -> Settings:
     """Settings from the environment; what is given by name (a command-line option) comes first."""
     known = {item.name: item.metadata["kind"] for item in fields(Settings)}
     texts = {

@@ -33,6 +33,7 @@ class CancelFlowRun:
             if self.message
             else f"Cancelled by the automation {delivery.automation_name}"
         )
+        message = message.replace("\0", "")  # PostgreSQL keeps none
         flow_run_id = UUID(str(delivery.event["flow_run_id"]))
         tools.request = {"flow_run_id": str(flow_run_id), "message": message}
         if delivery.is_test:

@@ -18,7 +18,7 @@ class InvalidConfig(ValueError):
     """A config that cannot be saved; the text names the field and says what to change."""
 
 
-class Rejected(Exception):  # noqa: N818 - the outcome's name
+class Rejected(Exception):
     """Sending it again cannot help: FAILED, kept for people to see and send again."""
 
     def __init__(self, reason: str, answer: Answer | None = None) -> None:
@@ -26,7 +26,7 @@ class Rejected(Exception):  # noqa: N818 - the outcome's name
         self.reason, self.answer = reason, answer
 
 
-class RetryLater(Exception):  # noqa: N818 - the outcome's name
+class RetryLater(Exception):
     """It may work later. `after`: seconds the receiver asked to wait; `unknown`: it may have arrived all the same."""
 
     def __init__(

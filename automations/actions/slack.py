@@ -75,6 +75,7 @@ class SlackNotification:
     def _body(self, delivery: Delivery) -> dict[str, Any]:
         event = delivery.event
         text = escape(render(self.message or "{message}", event))
+        text = text if text.strip() else "(The message is empty.)"
         state = str(event.get("state") or "")
         emoji = _EMOJI.get(state.lower(), "bell")
         context = [f"Sent by the automation *{escape(delivery.automation_name)}*"]
@@ -100,7 +101,7 @@ def clip(text: str, characters: int) -> str:
     if len(text) <= characters:
         return text
     kept = text[: characters - 1]
-    start = kept.rfind("&", len(kept) - 4)
+    start = kept.rfind("&", max(0, len(kept) - 4))
     if start >= 0 and ";" not in kept[start:]:
         kept = kept[:start]
     return f"{kept}…"

@@ -1,10 +1,11 @@
 """Any HTTP receiver: a JSON body, Prefect's event header, and Standard Webhooks signatures."""
 
 import base64
-import binascii
 import hashlib
 import hmac
+import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
@@ -23,12 +24,17 @@ from automations.actions.contract import (
     secret,
 )
 from automations.http import Refused, check_headers, check_url
-from automations.messages import JSON, render_json
+from automations.messages import JSON, render, render_json
 
 BODY_BYTES = 256_000
+# Of each text of the event where whole ones would be too much.
+TEXT_CHARACTERS = 8000
+# Of a header that holds values of the event: a message of 100 kB is for the body.
+HEADER_CHARACTERS = 2000
 _SECRET_PREFIX = "whsec_"  # noqa: S105 - the prefix of every such secret, not one
 # Set by this client: a receiver must be able to rely on them.
 _OWN_HEADERS = frozenset({"webhook-id", "webhook-timestamp", "webhook-signature", "x-prefect-event-id"})
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 
 
 @dataclass(frozen=True)
@@ -63,16 +69,16 @@ class Webhook:
 
     @property
     def destination(self) -> str:
-        if self.url is None:
+        if not self.url:
             return f"webhook:secret:{self.url_secret}"
         parts = urlsplit(self.url)
         return f"webhook:{parts.scheme}://{(parts.hostname or '').lower()}:{parts.port or parts.scheme}"
 
     async def run(self, delivery: Delivery, tools: Tools) -> Sent:
-        content = _body(self.payload, delivery)
-        headers = {"content-type": "application/json"}
-        for name, value in render_json(self.headers or {}, delivery.event).items():  # type: ignore[union-attr]
-            headers[name.lower()] = str(value)
+        content = _body(self.payload, delivery.event)
+        if len(content) > BODY_BYTES:
+            content = _body(self.payload, _cut(delivery.event))
+        headers = {"content-type": "application/json", **_headers(self.headers, delivery)}
         tools.request = {"body": orjson.loads(content), "headers": dict(headers)}
         if len(content) > BODY_BYTES:
             raise Rejected(f"The body has {len(content)} bytes; a webhook may have {BODY_BYTES}. Shorten the payload.")
@@ -82,7 +88,7 @@ class Webhook:
             headers["webhook-signature"] = sign(
                 tools.secret(self.signing_secret), headers["webhook-id"], headers["webhook-timestamp"], content
             )
-        url = self.url if self.url is not None else tools.secret(str(self.url_secret)).strip()
+        url = self.url or tools.secret(str(self.url_secret)).strip()
         answer = await tools.post(url, content=content, headers=headers)
         judge(answer, receiver="The receiver")
         return Sent(answer)
@@ -103,15 +109,28 @@ def sign(secret_value: str, message_id: str, timestamp: str, body: bytes) -> str
 def _key(text: str) -> bytes:
     try:
         key = base64.b64decode(text.removeprefix(_SECRET_PREFIX), validate=True)
-    except binascii.Error:
+    except ValueError:
         key = b""
     if not text.startswith(_SECRET_PREFIX) or not 24 <= len(key) <= 64:
         raise Rejected("The signing secret must be whsec_ followed by base64 of 24 to 64 bytes")
     return key
 
 
-def _body(payload: Any, delivery: Delivery) -> bytes:
-    return orjson.dumps(dict(delivery.event) if payload is None else render_json(payload, delivery.event))
+def _body(payload: Any, event: Mapping[str, Any]) -> bytes:
+    return orjson.dumps(dict(event) if payload is None else render_json(payload, event))
+
+
+def _cut(event: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value[:TEXT_CHARACTERS] if isinstance(value, str) else value for name, value in event.items()}
+
+
+def _headers(headers: Any, delivery: Delivery) -> dict[str, str]:
+    """The headers with the event's values in them, which may hold line breaks and be long."""
+    rendered = {}
+    for name, template in (headers or {}).items():
+        value = render(template, delivery.event)
+        rendered[name.lower()] = value if value == template else _CONTROL.sub(" ", value)[:HEADER_CHARACTERS]
+    return rendered
 
 
 def _check_headers(headers: Any) -> None:

@@ -1,23 +1,17 @@
 """One attempt: opens what was claimed, runs the client, and says how it ended. Nothing here is retried or written."""
 
-from collections.abc import Mapping, Sequence
+import traceback
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import structlog
 
 from automations.actions.contract import Orchestration, Rejected, RetryLater, Sent, Tools
-from automations.delivery.claims import (
-    Claim,
-    Ended,
-    open_action,
-    open_delivery,
-    open_secrets,
-    redact,
-    shown_answer,
-    shown_request,
-)
+from automations.database import CONNECTION_LOST
+from automations.delivery.claims import Claim, Ended, open_action, open_delivery, open_secrets
+from automations.delivery.redaction import Redaction
 from automations.delivery.retries import next_wait
-from automations.http import Answer, Http
+from automations.http import Http
 from automations.vault import Vault
 
 log = structlog.get_logger(__name__)
@@ -35,21 +29,27 @@ class Sender:
     async def attempt(self, claim: Claim) -> Ended:
         """Send once. Every outcome is an `Ended`: an exception of a client is its bug, logged and tried again."""
         started_at = datetime.now(UTC)
-        secrets: Mapping[str, str] = {}
+        redaction = Redaction({})
         tools = None
         result: Sent | Rejected | RetryLater
         try:
             secrets = open_secrets(claim, self._vault)
-            tools = Tools(
-                http=self._http, orchestration=self._orchestration, secrets=secrets, destination=_pool(claim)
-            )
+            redaction = Redaction(secrets)
+            tools = Tools(http=self._http, orchestration=self._orchestration, secrets=secrets, destination=_pool(claim))
             result = await open_action(claim).run(open_delivery(claim, ui_url=self._ui_url), tools)
         except (Rejected, RetryLater) as outcome:
             result = outcome
+        except CONNECTION_LOST as error:
+            result = RetryLater(f"A connection was lost ({type(error).__name__})", unknown=True)
         except Exception as error:
-            log.exception("an action client failed", delivery_id=str(claim.id), action_type=claim.row["action_type"])
+            log.error(  # noqa: TRY400 - the trace is shown, but without secrets
+                "an action client failed",
+                delivery_id=str(claim.id),
+                action_type=claim.row["action_type"],
+                trace=redaction.text("".join(traceback.format_exception(error))),
+            )
             result = RetryLater(f"Internal error ({type(error).__name__}); the log has more")
-        return self._ended(claim, started_at, result, None if tools is None else tools.request, secrets)
+        return self._ended(claim, started_at, result, None if tools is None else tools.request, redaction)
 
     def _ended(
         self,
@@ -57,31 +57,30 @@ class Sender:
         started_at: datetime,
         result: Sent | Rejected | RetryLater,
         request: object,
-        secrets: Mapping[str, str],
+        redaction: Redaction,
     ) -> Ended:
         finished_at = datetime.now(UTC)
         outcome, reason, due_at = "DELIVERED", None, None
         if isinstance(result, Sent):
             reason = result.note
         else:
-            outcome, reason = "FAILED", redact(result.reason, secrets)
+            outcome, reason = "FAILED", result.reason
             if isinstance(result, RetryLater):
                 wait = next_wait(claim.number, self._retry_seconds, result.after)
                 if wait is None:
                     reason = f"{reason}; gave up after {claim.number} attempts"
                 else:
                     outcome, due_at = "RETRY", finished_at + timedelta(seconds=wait)
-        answer: Answer | None = result.answer
         return Ended(
             claim=claim,
             started_at=started_at,
             finished_at=finished_at,
             outcome=outcome,
             due_at=due_at,
-            status_code=None if answer is None else answer.status_code,
-            reason=reason,
-            request=shown_request(request, secrets),
-            answer=None if answer is None else shown_answer(answer.body, secrets),
+            status_code=None if result.answer is None else result.answer.status_code,
+            reason=None if reason is None else redaction.text(reason),
+            request=redaction.request(request),
+            answer=None if result.answer is None else redaction.answer(result.answer.body),
         )
 
 

@@ -1,7 +1,6 @@
 """What was claimed: a row of the claim, made into what an action client needs, and how its attempt ended."""
 
 import base64
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,10 +14,6 @@ from automations.database import Record
 from automations.events import EVENT_TYPES
 from automations.messages import render
 from automations.vault import SecretUnreadable, Vault
-
-ANSWER_CHARACTERS = 4096
-REQUEST_BYTES = 16_384
-_SHORTEST_REDACTED = 4
 
 
 @dataclass(frozen=True)
@@ -95,25 +90,3 @@ def open_secrets(claim: Claim, vault: Vault) -> dict[str, str]:
             raise Rejected(str(error)) from error
         opened[name] = value if isinstance(value, str) else orjson.dumps(value).decode()
     return opened
-
-
-def redact(text: str, secrets: Mapping[str, str]) -> str:
-    """The text with every secret's value replaced by its name."""
-    for name, value in secrets.items():
-        for form in {value, value.strip(), orjson.dumps(value).decode()[1:-1]}:
-            if len(form) >= _SHORTEST_REDACTED:
-                text = text.replace(form, f"[secret {name}]")
-    return text
-
-
-def shown_request(request: Any, secrets: Mapping[str, str]) -> str | None:
-    """What was sent, as JSON for the ledger: without secrets, and cut where it is long."""
-    if request is None:
-        return None
-    text = redact(orjson.dumps(request, default=str).decode(), secrets).replace("\\u0000", "")
-    return text if len(text) <= REQUEST_BYTES else orjson.dumps({"cut": text[:REQUEST_BYTES]}).decode()
-
-
-def shown_answer(body: bytes, secrets: Mapping[str, str]) -> str:
-    """The answer's first 4 KB as text that PostgreSQL can keep, without secrets."""
-    return redact(body.decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}"), secrets)[:ANSWER_CHARACTERS]

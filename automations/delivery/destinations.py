@@ -1,7 +1,7 @@
 """What one process has under way, destination by destination: a slow one fills its own places and no others'."""
 
 from collections import defaultdict, deque
-from collections.abc import Iterable
+from collections.abc import Sequence
 from uuid import UUID
 
 from automations.delivery.claims import Claim
@@ -13,19 +13,23 @@ class Destinations:
     """Claims that wait and claims being sent.
 
     A destination is sent `concurrency` deliveries at once and claims a few more ahead, so that the next one starts
-    the moment a place is free; `total` bounds what is sent at once overall.
+    the moment a place is free; `total` bounds what is sent at once overall. A destination may hold only so many
+    places as a quarter of those still free (dynamic thresholds; Choudhury and Hahne, 1998): the slow ones leave some
+    free, however many they are.
     """
 
     AHEAD = 7
+    SHARERS = 4
 
     def __init__(self, *, concurrency: int, total: int) -> None:
         self.claims_each = concurrency * (1 + self.AHEAD)
         self._concurrency, self._total = concurrency, total
-        self._waiting: dict[Queue, deque[Claim]] = defaultdict(deque)
+        self._waiting: dict[Queue, deque[Claim]] = {}
         self._sending: dict[Queue, int] = defaultdict(int)
         self._sending_total = 0
-        self._held: dict[UUID, Claim] = {}
+        self._held: dict[tuple[UUID, int], Claim] = {}
         self._filled: set[Queue] = set()
+        self._is_cut = False
 
     @property
     def held(self) -> list[Claim]:
@@ -39,25 +43,27 @@ class Destinations:
 
     def counts(self) -> dict[Queue, int]:
         """Claims held, by destination."""
-        return {queue: self._sending.get(queue, 0) + len(self._waiting.get(queue, ())) for queue in self._queues()}
+        queues = {*self._waiting, *self._sending}
+        return {queue: self._sending.get(queue, 0) + len(self._waiting.get(queue, ())) for queue in queues}
 
     def wants_more(self, queue: Queue) -> bool:
-        """Whether a claim may find more here: the last one left some behind, and little of it waits any longer."""
-        return (self.room == 0 or queue in self._filled) and len(self._waiting.get(queue, ())) <= self._concurrency
+        """Whether a claim may find more now: the last one left some behind, and little of it waits any longer."""
+        return (self._is_cut or queue in self._filled) and len(self._waiting.get(queue, ())) <= self._concurrency
 
-    def add(self, claims: Iterable[Claim]) -> None:
-        """Take over what a claim brought."""
+    def add(self, claims: Sequence[Claim], *, share: int) -> None:
+        """Take over what a claim brought, which gave a destination `share` with what it had, or all that was due."""
+        self._is_cut = len(claims) >= self.room
         for claim in claims:
-            self._held[claim.id] = claim
-            self._waiting[claim.queue].append(claim)
-        self._filled = {queue for queue, count in self.counts().items() if count >= self.claims_each}
+            self._held[claim.id, claim.number] = claim
+            self._waiting.setdefault(claim.queue, deque()).append(claim)
+        self._filled = {queue for queue, count in self.counts().items() if count >= share}
 
     def start(self) -> list[Claim]:
         """Claims that may be sent now; each must be ended with `end`."""
         started: list[Claim] = []
         for queue in list(self._waiting):
             waiting = self._waiting[queue]
-            while waiting and self._sending[queue] < self._concurrency and self._sending_total < self._total:
+            while waiting and self._sending.get(queue, 0) < self._places():
                 started.append(waiting.popleft())
                 self._sending[queue] += 1
                 self._sending_total += 1
@@ -74,7 +80,7 @@ class Destinations:
 
     def forget(self, claim: Claim) -> None:
         """The end is recorded: the lease is no longer ours."""
-        self._held.pop(claim.id, None)
+        self._held.pop((claim.id, claim.number), None)
 
     def give_back(self) -> list[Claim]:
         """Claims that were not begun; they are no longer held here."""
@@ -84,5 +90,7 @@ class Destinations:
             self.forget(claim)
         return unspent
 
-    def _queues(self) -> set[Queue]:
-        return {*self._waiting, *self._sending}
+    def _places(self) -> int:
+        """How many places a destination may hold at the moment."""
+        free = self._total - self._sending_total
+        return min(self._concurrency, max(1, free // self.SHARERS)) if free else 0

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import structlog
 
-from automations.database import Database, DedicatedConnection, load_queries
+from automations.database import Database, DatabaseError, DedicatedConnection, load_queries
 from automations.delivery.attempts import Sender
 from automations.delivery.claims import Claim, Ended, claim_of
 from automations.delivery.destinations import Destinations
@@ -17,6 +17,7 @@ log = structlog.get_logger(__name__)
 queries = load_queries("delivery")
 
 _START = (UUID(int=0), "")
+_BAD_VALUE = ("22", "23")  # SQLSTATE classes: data exception, integrity constraint violation
 DESTINATIONS_PER_CLAIM = 100
 # Between two claims, and between two records: what comes together is handled together.
 GATHER_SECONDS = 0.004
@@ -42,6 +43,7 @@ class Dispatcher:
         self._bell, self._recorder_bell = Bell(), Bell()
         self._sends: set[asyncio.Task[None]] = set()
         self._ended: list[Ended] = []
+        self._unspent: list[Claim] = []
         self._cursor = _START
         self._leases_due = 0.0
 
@@ -54,21 +56,28 @@ class Dispatcher:
         self._bell.stop()
 
     async def run(self) -> None:
-        """Send until stopped; then wait for the sends under way, record them, and give unspent leases back."""
+        """Send until stopped; then give unspent leases back, wait for the sends under way, and record them."""
         recorder = asyncio.create_task(
-            keep_running("recorder", self._database, self._record_ends, self._recorder_bell), name="recorder"
+            keep_running(
+                "recorder", self._database, self._record, self._recorder_bell, is_unfinished=lambda: self._has_news
+            ),
+            name="recorder",
         )
         await keep_running("dispatcher", self._database, self._claim_and_send, self._bell)
-        unspent = self._destinations.give_back()
+        self._unspent = self._destinations.give_back()
+        self._recorder_bell.ring()
         await self._finish_sends()
         self._recorder_bell.stop()
-        await recorder
-        await self._give_back(unspent)
+        _, late = await asyncio.wait([recorder], timeout=self._shutdown_seconds)
+        if late:
+            log.warning("gave up recording; these are sent again when their lease runs out", count=len(self._ended))
+            recorder.cancel()
+            await asyncio.wait([recorder])
 
     async def _claim_and_send(self, connection: DedicatedConnection) -> None:
         while not self._bell.stopped:
-            self._bell.hush()
-            await self._keep_leases(connection)
+            if self._cursor == _START or not self._destinations.room:
+                self._bell.hush()  # in the middle of a walk, a ring may be for what was passed already
             if await self._claim(connection):
                 self._start_sends()
                 await asyncio.sleep(GATHER_SECONDS)
@@ -78,7 +87,7 @@ class Dispatcher:
     async def _claim(self, connection: DedicatedConnection) -> bool:
         """Claim what may be sent; true where another claim might find more."""
         room = self._destinations.room
-        if room <= 0:
+        if not room:
             return False
         counts = self._destinations.counts()
         now = datetime.now(UTC)
@@ -92,16 +101,18 @@ class Dispatcher:
                 after_destination=self._cursor[1],
                 destinations=DESTINATIONS_PER_CLAIM,
                 per_destination=self._destinations.claims_each,
+                sharers=self._destinations.SHARERS,
                 batch=room,
                 busy_tenants=[tenant_id for tenant_id, _ in counts],
                 busy_destinations=[destination for _, destination in counts],
                 busy_counts=list(counts.values()),
             )
         ]
-        has_more = rows[0]["last_tenant"] is not None
-        self._cursor = (rows[0]["last_tenant"], rows[0]["last_destination"]) if has_more else _START
+        page = rows[0]
+        has_more = page["last_tenant"] is not None
+        self._cursor = (page["last_tenant"], page["last_destination"]) if has_more else _START
         claims = [claim_of(row) for row in rows if row["id"] is not None]
-        self._destinations.add(claims)
+        self._destinations.add(claims, share=page["share"])
         return bool(claims) or has_more
 
     def _start_sends(self) -> None:
@@ -113,27 +124,41 @@ class Dispatcher:
     async def _send(self, claim: Claim) -> None:
         try:
             self._ended.append(await self._sender.attempt(claim))
+        except Exception:
+            log.exception("an attempt failed; it is made again when its lease runs out", delivery_id=str(claim.id))
+            self._destinations.forget(claim)
         finally:
             self._destinations.end(claim)
         self._recorder_bell.ring()
         self._start_sends()
+        self._ask_for_more(claim)
+
+    def _ask_for_more(self, claim: Claim) -> None:
         if self._destinations.wants_more(claim.queue):
             self._bell.ring()
 
-    async def _record_ends(self, connection: DedicatedConnection) -> None:
-        """Write ends as they come, all that there are in one statement; return when stopped and none is left."""
-        while self._ended or not self._recorder_bell.stopped:
+    @property
+    def _has_news(self) -> bool:
+        return bool(self._ended or self._unspent)
+
+    async def _record(self, connection: DedicatedConnection) -> None:
+        """Write ends as they come, all that there are in one statement, and keep the leases, until stopped."""
+        while self._has_news or not self._recorder_bell.stopped:
             self._recorder_bell.hush()
-            ended = self._ended[:]
-            if not ended:
-                await self._recorder_bell.wait(self._poll_seconds)
-                continue
-            await record(connection, ended)
-            del self._ended[: len(ended)]
-            for end in ended:
-                self._destinations.forget(end.claim)
-                _log(end)
-            await asyncio.sleep(GATHER_SECONDS)
+            await self._keep_leases(connection)
+            if ended := self._ended[:]:
+                await record(connection, ended)
+                del self._ended[: len(ended)]
+                for end in ended:
+                    self._destinations.forget(end.claim)
+                    self._ask_for_more(end.claim)
+                    _log(end)
+                await asyncio.sleep(GATHER_SECONDS)
+            elif self._unspent:
+                await queries.give_back(connection, now=datetime.now(UTC), **_keys(self._unspent))
+                self._unspent = []
+            else:
+                await self._recorder_bell.wait(min(self._poll_seconds, self._lease_seconds / 3))
 
     async def _keep_leases(self, connection: DedicatedConnection) -> None:
         """Say that we live, and take over from those who no longer do."""
@@ -149,6 +174,7 @@ class Dispatcher:
         lost = [row async for row in queries.take_over(connection, now=now, most_attempts=self._most_attempts)]
         if lost:
             log.warning("took over deliveries of a process that stopped", count=len(lost))
+            self.wake()
 
     async def _finish_sends(self) -> None:
         if not self._sends:
@@ -161,14 +187,25 @@ class Dispatcher:
             log.warning("gave up waiting; these are sent again when their lease runs out", count=len(late))
             await asyncio.wait(late)
 
-    async def _give_back(self, unspent: Sequence[Claim]) -> None:
-        if unspent:
-            async with self._database.connection() as connection:
-                await queries.give_back(connection, now=datetime.now(UTC), **_keys(unspent))
-
 
 async def record(connection: DedicatedConnection, ended: Sequence[Ended]) -> None:
-    """Write how attempts ended; an end whose lease was lost meanwhile changes nothing."""
+    """Write how attempts ended; an end whose lease was lost meanwhile changes nothing.
+
+    One that cannot be written keeps no other from it.
+    """
+    try:
+        await _record_all(connection, ended)
+    except DatabaseError as error:
+        if (error.sqlstate or "")[:2] not in _BAD_VALUE:
+            raise
+        if len(ended) == 1:
+            log.exception("an attempt cannot be recorded; it is made again", delivery_id=str(ended[0].claim.id))
+            return
+        for end in ended:
+            await record(connection, [end])
+
+
+async def _record_all(connection: DedicatedConnection, ended: Sequence[Ended]) -> None:
     recorded = {
         row["id"]
         async for row in queries.finish(

@@ -7,7 +7,9 @@ JITTER = 0.2
 LONGEST_ASKED_SECONDS = 3600.0
 
 
-def next_wait(number: int, schedule: Sequence[float], after: float | None = None, *, spread: float | None = None) -> float | None:
+def next_wait(
+    number: int, schedule: Sequence[float], after: float | None = None, *, spread: float | None = None
+) -> float | None:
     """Seconds to wait after attempt `number` (from 1), or None when the schedule is used up.
 
     `schedule` holds the wait after each attempt. `after` is what the receiver asked for (Retry-After): it can only

@@ -18,6 +18,7 @@ BATCH = 2000
 # Between two batches that were not full: changes that come together are evaluated together.
 GATHER_SECONDS = 0.004
 SHORTEST_REST_SECONDS = 0.002
+LONGEST_REST_SECONDS = 0.05
 
 
 class Evaluator:
@@ -56,20 +57,20 @@ class Evaluator:
     async def _rest(self, connection: DedicatedConnection, rest: float) -> float:
         """Wait for a state change; return how long to wait next time if this was in vain.
 
-        With the idle lock held, a writer wakes us. Without it, somebody is about to commit or another evaluator
-        rests with the lock: then we look again soon, and less and less often.
+        With the idle lock held and the queue empty, a writer wakes us. Else somebody is in the middle of something: a
+        writer about to commit, or another evaluator, resting or at work. Then we look again soon, and ever less often.
         """
         self._bell.hush()
-        if not await queries.hold_idle_lock(connection):
-            await self._bell.wait(rest)
-            return min(rest * 2, self._poll_seconds)
-        try:
-            # A change committed before the lock was held has woken nobody: look before each sleep.
-            while not (self._bell.is_rung or await queries.is_waiting(connection)):
-                await self._bell.wait(self._poll_seconds)
-        finally:
-            await queries.release_idle_lock(connection)
-        return SHORTEST_REST_SECONDS
+        if await queries.hold_idle_lock(connection):
+            try:
+                # A change committed before the lock was held has woken nobody: look before sleeping.
+                if not await queries.is_waiting(connection):
+                    await self._bell.wait(self._poll_seconds)
+                    return SHORTEST_REST_SECONDS
+            finally:
+                await queries.release_idle_lock(connection)
+        await self._bell.wait(rest)
+        return min(rest * 2, LONGEST_REST_SECONDS, self._poll_seconds)
 
 
 async def evaluate_batch(connection: DedicatedConnection, *, now: datetime, max_depth: int, batch: int = BATCH) -> Any:

@@ -10,49 +10,61 @@ from automations.database import CONNECTION_LOST, Database, DedicatedConnection
 
 log = structlog.get_logger(__name__)
 
+SHORTEST_BACKOFF_SECONDS = 0.05
 LONGEST_BACKOFF_SECONDS = 5.0
+CONNECT_SECONDS = 10.0
 
 
 class Bell:
     """Wakes a loop: rung when there may be work, and for good when the loop has to stop."""
 
     def __init__(self) -> None:
-        self._rung = asyncio.Event()
-        self.stopped = False
+        self._rung, self._stopped = asyncio.Event(), asyncio.Event()
 
     def ring(self) -> None:
         self._rung.set()
 
     def stop(self) -> None:
-        self.stopped = True
+        self._stopped.set()
         self._rung.set()
+
+    @property
+    def stopped(self) -> bool:
+        return self._stopped.is_set()
 
     def hush(self) -> None:
         """Forget earlier rings; what is found from here on was not missed."""
         if not self.stopped:
             self._rung.clear()
 
-    @property
-    def is_rung(self) -> bool:
-        return self._rung.is_set()
-
     async def wait(self, seconds: float) -> None:
         """Wait for a ring, or for so long."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._rung.wait()
+        await _wait_for(self._rung, seconds)
+
+    async def wait_for_stop(self, seconds: float) -> None:
+        """Wait for the stop, or for so long."""
+        await _wait_for(self._stopped, seconds)
 
 
 async def keep_running(
-    name: str, database: Database, work: Callable[[DedicatedConnection], Awaitable[None]], bell: Bell
+    name: str,
+    database: Database,
+    work: Callable[[DedicatedConnection], Awaitable[None]],
+    bell: Bell,
+    *,
+    is_unfinished: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Run `work`, which returns once the bell is stopped; after an error, connect and run it again, ever later."""
-    backoff = 0.05
-    while not bell.stopped:
+    """Run `work`, which returns once the bell is stopped; after an error, connect and run it again, ever later.
+
+    A stop ends the trying, unless something `is_unfinished`.
+    """
+    backoff = SHORTEST_BACKOFF_SECONDS
+    while not bell.stopped or is_unfinished():
         connection = None
         started = asyncio.get_running_loop().time()
         try:
-            connection = await database.dedicated()
+            async with asyncio.timeout(CONNECT_SECONDS):
+                connection = await database.dedicated()
             await work(connection)
         except CONNECTION_LOST as error:
             log.warning("lost the database, trying again", loop=name, error=str(error) or type(error).__name__)
@@ -62,10 +74,18 @@ async def keep_running(
             if connection is not None:
                 await _close(connection)
         if asyncio.get_running_loop().time() - started > LONGEST_BACKOFF_SECONDS:
-            backoff = 0.05
+            backoff = SHORTEST_BACKOFF_SECONDS
         if not bell.stopped:
-            await asyncio.sleep(backoff)
+            await bell.wait_for_stop(backoff)
             backoff = min(backoff * 2, LONGEST_BACKOFF_SECONDS)
+        elif is_unfinished():
+            await asyncio.sleep(SHORTEST_BACKOFF_SECONDS)
+
+
+async def _wait_for(event: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
 
 
 async def _close(connection: DedicatedConnection) -> None:

@@ -1,6 +1,7 @@
 -- name: claim
--- Walks the destinations that have something due, starting after the one where the last claim stopped, and takes
--- from each what it may still send: a destination with a long or blocked queue costs two index probes.
+-- Walks the destinations that have something pending, starting after the one where the last claim stopped, and takes
+-- from each what it may still send: a destination with a long or blocked queue costs two index probes. Together they
+-- leave a share of the room free for those that come later.
 -- At least one row comes back: it says after which destination the next claim goes on, null for the first again.
 WITH RECURSIVE queue AS (
     (
@@ -18,6 +19,8 @@ WITH RECURSIVE queue AS (
     ) AS next
 ), visited AS MATERIALIZED (
     SELECT tenant_id, destination FROM queue LIMIT :destinations
+), fair AS MATERIALIZED (
+    SELECT greatest(1, least(CAST(:per_destination AS bigint), :batch / (:sharers + count(*)))) AS share FROM visited
 ), busy AS (
     SELECT * FROM unnest(
         CAST(:busy_tenants AS uuid[]), CAST(:busy_destinations AS text[]), CAST(:busy_counts AS integer[])
@@ -25,13 +28,14 @@ WITH RECURSIVE queue AS (
 ), candidate AS MATERIALIZED (
     SELECT due.tenant_id, due.id, visited.destination
     FROM visited
+    CROSS JOIN fair
     LEFT JOIN busy ON busy.tenant_id = visited.tenant_id AND busy.destination = visited.destination
     CROSS JOIN LATERAL (
         SELECT tenant_id, id FROM automations.delivery
         WHERE status = 'PENDING' AND tenant_id = visited.tenant_id AND destination = visited.destination
             AND due_at <= :now
         ORDER BY due_at
-        LIMIT greatest(0, CAST(:per_destination AS integer) - coalesce(busy.taken, 0))
+        LIMIT greatest(0, fair.share - coalesce(busy.taken, 0))
         FOR UPDATE SKIP LOCKED
     ) AS due
     LIMIT :batch
@@ -43,8 +47,8 @@ WITH RECURSIVE queue AS (
     WHERE delivery.tenant_id = candidate.tenant_id AND delivery.id = candidate.id
     RETURNING delivery.*
 ), page AS (
-    SELECT last.tenant_id AS last_tenant, last.destination AS last_destination
-    FROM (VALUES (1)) AS one LEFT JOIN LATERAL (
+    SELECT fair.share, last.tenant_id AS last_tenant, last.destination AS last_destination
+    FROM fair LEFT JOIN LATERAL (
         SELECT tenant_id, destination FROM candidate WHERE (SELECT count(*) FROM candidate) = :batch
         UNION ALL
         SELECT tenant_id, destination FROM visited WHERE (SELECT count(*) FROM candidate) < :batch
@@ -52,7 +56,7 @@ WITH RECURSIVE queue AS (
         ORDER BY tenant_id DESC, destination DESC LIMIT 1
     ) AS last ON true
 )
-SELECT page.last_tenant, page.last_destination,
+SELECT page.share, page.last_tenant, page.last_destination,
     claimed.tenant_id, claimed.id, claimed.attempt_count AS number, claimed.action_type, claimed.destination,
     claimed.is_test, claimed.automation_id, claimed.action_id, claimed.firing_id,
     action.action_config, firing.event_type, firing.event, automation.name AS automation_name,
@@ -127,7 +131,9 @@ WITH expired AS (
         finished_at = CASE WHEN delivery.attempt_count < :most_attempts THEN NULL ELSE CAST(:now AS timestamptz) END,
         lease_until = NULL,
         status_code = NULL,
-        reason = 'The process that was sending it stopped before it could record the outcome'
+        reason = 'The process that was sending it stopped before it could record the outcome' || CASE
+            WHEN delivery.attempt_count < :most_attempts THEN '' ELSE '; gave up after ' || delivery.attempt_count || ' attempts'
+        END
     FROM expired
     WHERE delivery.tenant_id = expired.tenant_id AND delivery.id = expired.id
     RETURNING delivery.tenant_id, delivery.id, delivery.attempt_count, delivery.started_at, delivery.reason

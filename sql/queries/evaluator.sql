@@ -1,7 +1,8 @@
 -- name: evaluate^
 -- Takes a batch of state changes off the queue and writes what fires because of them, in one transaction.
 -- The nil UUID in a rule stands for "all". A change of a run that was deleted meanwhile matches nothing.
--- Names and messages are read for matches only: most changes match nothing. Long messages are cut to 8,000 characters.
+-- Names and messages are read for matches only: most changes match nothing. Long ones are cut: names to 1,000
+-- characters, messages to 8,000.
 WITH taken AS (
     DELETE FROM automations.state_change
     WHERE id = ANY(ARRAY(
@@ -36,10 +37,10 @@ WITH taken AS (
             'tenant_slug', tenant.slug,
             'timestamp', state.timestamp,
             'flow_id', matched.flow_id,
-            'flow_name', matched.flow_name,
+            'flow_name', left(matched.flow_name, 1000),
             'flow_group_id', matched.flow_group_id,
             'flow_run_id', matched.flow_run_id,
-            'flow_run_name', matched.flow_run_name,
+            'flow_run_name', left(matched.flow_run_name, 1000),
             'state', state.state,
             'state_message', left(state.message, 8000)
         ),
@@ -47,6 +48,7 @@ WITH taken AS (
     FROM matched
     JOIN public.flow_run_state AS state ON state.id = matched.flow_run_state_id
     JOIN public.tenant ON tenant.id = matched.tenant_id
+    RETURNING id
 ), owed AS (
     INSERT INTO automations.delivery (
         tenant_id, firing_id, automation_id, action_id, action_type, destination, status, due_at, finished_at, reason
@@ -56,7 +58,8 @@ WITH taken AS (
         CASE WHEN looped THEN NULL ELSE CAST(:now AS timestamptz) END,
         CASE WHEN looped THEN CAST(:now AS timestamptz) END,
         CASE WHEN looped THEN 'Automations set one another off ' || matched.depth || ' times in a row; the chain was stopped here' END
-    FROM matched
+    FROM fired
+    JOIN matched ON matched.firing_id = fired.id
     CROSS JOIN LATERAL (SELECT matched.depth > CAST(:max_depth AS integer) AS looped) AS chain
     JOIN automations.automation_action AS step
         ON step.tenant_id = matched.tenant_id AND step.automation_id = matched.automation_id
@@ -64,7 +67,7 @@ WITH taken AS (
     RETURNING status
 )
 SELECT (SELECT count(*) FROM taken) AS changes,
-    (SELECT count(*) FROM matched) AS firings,
+    (SELECT count(*) FROM fired) AS firings,
     (SELECT count(*) FROM owed) AS deliveries,
     (SELECT min(captured_at) FROM taken) AS oldest;
 

@@ -1,9 +1,9 @@
 -- name: server_version$
 SELECT current_setting('server_version_num');
 
--- name: lock^
+-- name: try_lock$
 -- One process migrates at a time; the key is this project's own.
-SELECT pg_advisory_lock(7305804401);
+SELECT pg_try_advisory_lock(7305804401);
 
 -- name: unlock^
 SELECT pg_advisory_unlock(7305804401);

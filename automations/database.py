@@ -4,7 +4,7 @@ The only module that opens connections. API requests go through `databases`, whi
 transactions; statements run on the asyncpg connection below it, where they cost a third as much.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
@@ -36,30 +36,34 @@ async def _keep(_connection: Connection) -> None:
     """What requests set ends with their transaction: resetting the session would cost a round trip each time."""
 
 
-class _Adapter(AsyncPGAdapter):  # type: ignore[misc]
+class _Adapter(AsyncPGAdapter):
     """aiosql's own looks on every call whether it was given a pool; that costs more than a small query."""
 
     async def select(
         self, conn: Connection, query_name: str, sql: str, parameters: Any, _record_class: Any = None
     ) -> AsyncIterator[Record]:
-        for row in await conn.fetch(sql, *self.maybe_order_params(query_name, parameters)):
+        for row in await conn.fetch(sql, *self._values(query_name, parameters)):
             yield row
 
     async def select_one(
         self, conn: Connection, query_name: str, sql: str, parameters: Any, _record_class: Any = None
     ) -> Record | None:
-        return await conn.fetchrow(sql, *self.maybe_order_params(query_name, parameters))
+        return await conn.fetchrow(sql, *self._values(query_name, parameters))
 
     async def select_value(self, conn: Connection, query_name: str, sql: str, parameters: Any) -> Any:
-        return await conn.fetchval(sql, *self.maybe_order_params(query_name, parameters))
+        return await conn.fetchval(sql, *self._values(query_name, parameters))
 
     async def insert_update_delete(self, conn: Connection, query_name: str, sql: str, parameters: Any) -> str:
-        return await conn.execute(sql, *self.maybe_order_params(query_name, parameters))
+        return await conn.execute(sql, *self._values(query_name, parameters))
+
+    def _values(self, query_name: str, parameters: Any) -> Sequence[Any]:
+        return self.maybe_order_params(query_name, parameters)  # type: ignore[no-untyped-call, no-any-return]
 
 
 def load_queries(noun: str) -> Any:
     """The named statements of sql/queries/<noun>.sql as async functions that take a connection first."""
-    return aiosql.from_path(resource("sql") / "queries" / f"{noun}.sql", _Adapter, mandatory_parameters=False)
+    adapter: Callable[..., Any] = _Adapter
+    return aiosql.from_path(resource("sql") / "queries" / f"{noun}.sql", adapter, mandatory_parameters=False)
 
 
 class Database:

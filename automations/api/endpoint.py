@@ -8,14 +8,12 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from graphql import GraphQLError
+from graphql import ExecutionResult, GraphQLError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
-from strawberry.types import ExecutionResult
 
 from automations.api.context import RequestContext, Services
-from automations.api.execution import error_answers
+from automations.api.execution import Operations, error_answers
 from automations.api.schema import schema
 from automations.database import CONNECTION_LOST
 from automations.errors import InvalidInput, LimitExceeded, RequestError, Unauthenticated
@@ -24,6 +22,8 @@ from automations.orchestration.tenants import tenant_exists
 JSON = "application/json"
 GRAPHQL_JSON = "application/graphql-response+json"
 MOST_OPERATIONS = 25
+
+_OPERATIONS = Operations(schema)
 
 
 class _WrongMediaType(InvalidInput):
@@ -89,19 +89,9 @@ class GraphQLEndpoint:
 
     async def _execute(self, operation: dict[str, Any], context: RequestContext) -> dict[str, Any]:
         own = RequestContext(context.services, context.tenant_id, context.agent_id, context.core_version)
-        try:
-            result = await schema.execute(
-                operation["query"],
-                variable_values=operation["variables"],
-                context_value=own,
-                operation_name=operation["operationName"],
-            )
-        except CannotGetOperationTypeError:
-            name = operation["operationName"]
-            problem = f"There is no operation {name[:50]!r}." if name else "Name the operation to run in operationName."
-            return {"errors": _errors(InvalidInput(problem))}
-        except InvalidOperationTypeError:
-            return {"errors": _errors(InvalidInput("Subscriptions are not served over HTTP."))}
+        result = await _OPERATIONS.execute(
+            operation["query"], variables=operation["variables"], name=operation["operationName"], context=own
+        )
         return _answer(result)
 
 

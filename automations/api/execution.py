@@ -1,13 +1,26 @@
 """Runs operations over the schema and turns what goes wrong into errors with a code."""
 
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, cast
 from uuid import uuid4
 
 import orjson
+import strawberry
 import structlog
-from graphql import GraphQLError
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    GraphQLError,
+    OperationType,
+    execute,
+    get_operation_ast,
+    parse,
+    validate,
+)
+from strawberry.execution.is_awaitable import optimized_is_awaitable
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from automations.database import CONNECTION_LOST, DatabaseError, DataError, LimitError
@@ -16,6 +29,8 @@ from automations.errors import LimitExceeded, RequestError
 log = structlog.get_logger(__name__)
 
 MOST_ROOT_FIELDS = 500
+CACHED_DOCUMENTS = 500
+CACHED_CHARACTERS = 20_000  # a longer document is read each time: nobody can fill the memory with long ones
 
 # graphql-core shows the value that it refused, and with an input all of it: there may be a secret inside.
 _SHOWN_VALUE = re.compile(r"(?:[,;] found| Found): .*", re.DOTALL)
@@ -45,6 +60,62 @@ class ExecutionContext(StrawberryGraphQLCoreExecutionContext):
         if isinstance(result, orjson.Fragment):
             return result
         return super().complete_value(return_type, field_details_list, info, path, result, *more)
+
+
+@dataclass(frozen=True)
+class _Document:
+    """A document as it was read once: what is wrong with it, or what runs."""
+
+    errors: list[GraphQLError]
+    document: DocumentNode | None = None
+
+
+class Operations:
+    """Runs operations over a schema.
+
+    Straight on graphql-core: strawberry's own `execute` builds a chain of extensions for every request, which costs as
+    much as a small operation. Documents are parsed and validated once.
+    """
+
+    def __init__(self, schema: strawberry.Schema) -> None:
+        self._schema = schema._schema  # noqa: SLF001 - strawberry has no public way to it
+        self._read_cached = lru_cache(maxsize=CACHED_DOCUMENTS)(self._read)
+
+    async def execute(
+        self, query: str, *, variables: dict[str, Any] | None, name: str | None, context: Any
+    ) -> ExecutionResult:
+        """Run the operation called `name`, or the only one."""
+        read = self._read_cached if len(query) <= CACHED_CHARACTERS else self._read
+        prepared = read(query)
+        if prepared.document is None:
+            return ExecutionResult(None, prepared.errors)
+        operation = get_operation_ast(prepared.document, name)
+        if operation is None:
+            problem = f"There is no operation {name[:50]!r}." if name else "Name the operation to run in operationName."
+            return ExecutionResult(None, [GraphQLError(problem)])
+        if operation.operation is OperationType.SUBSCRIPTION:
+            return ExecutionResult(None, [GraphQLError("Subscriptions are not served over HTTP.")])
+        result = execute(
+            self._schema,
+            prepared.document,
+            variable_values=variables,
+            operation_name=name,
+            context_value=context,
+            executor_class=ExecutionContext,
+            is_awaitable=cast("Any", optimized_is_awaitable),
+            operation_extensions=None,
+        )
+        return await result if isinstance(result, Awaitable) else result
+
+    def _read(self, query: str) -> _Document:
+        try:
+            document = parse(query)
+            errors = validate(self._schema, document)
+        except GraphQLError as error:
+            return _Document([error])
+        except RecursionError as error:
+            return _Document([GraphQLError("", original_error=error)])
+        return _Document(errors, None if errors else document)
 
 
 def error_answers(errors: Sequence[GraphQLError]) -> list[dict[str, Any]]:

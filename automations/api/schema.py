@@ -3,10 +3,8 @@
 from typing import Any
 
 import strawberry
-from strawberry.extensions import ParserCache, ValidationCache
 from strawberry.schema.config import StrawberryConfig
 
-from automations.api.execution import ExecutionContext
 from automations.api.mutations.actions import ActionMutations
 from automations.api.mutations.agents import AgentMutations
 from automations.api.mutations.automations import AutomationMutations
@@ -18,8 +16,6 @@ from automations.api.mutations.tenants import TenantMutations
 from automations.api.reads import read_fields
 from automations.api.scalars import SCALARS
 from automations.definitions import secrets
-
-CACHED_DOCUMENTS = 500
 
 
 async def _hello() -> str | None:
@@ -54,20 +50,8 @@ class Mutation(
     pass
 
 
-class Schema(strawberry.Schema):
-    """Leaves logging to the endpoint: a caller's mistake is no error of ours, and traces must not hold values."""
-
-    def process_errors(self, errors: Any, execution_context: Any = None) -> None:
-        """Do nothing."""
-
-
-schema = Schema(
+schema = strawberry.Schema(
     query=Query,
     mutation=Mutation,
     config=StrawberryConfig(auto_camel_case=False, scalar_map=SCALARS),
-    execution_context_class=ExecutionContext,
-    extensions=[
-        lambda: ParserCache(maxsize=CACHED_DOCUMENTS),
-        lambda: ValidationCache(maxsize=CACHED_DOCUMENTS),
-    ],
 )

@@ -78,7 +78,9 @@ class Automations:
         made = await self.write("create_automation", **{"name": "tell", "event": event, "actions": actions, **more})
         return str(made["id"])
 
-    async def deliveries(self, fields: str = "id status attempt_count reason status_code due_at") -> list[dict[str, Any]]:
+    async def deliveries(
+        self, fields: str = "id status attempt_count reason status_code due_at"
+    ) -> list[dict[str, Any]]:
         """All deliveries, oldest first."""
         data = await self.execute(f"{{ delivery(order_by: {{created: asc}}, limit: 1000) {{ {fields} }} }}")
         return list(data["delivery"])
@@ -91,13 +93,13 @@ class Automations:
             done = [row for row in rows if row["status"] not in {"PENDING", "SENDING"} or row["attempt_count"]]
             return rows if len(done) >= count and all(row["status"] != "SENDING" for row in rows) else None
 
-        return await eventually(found, seconds)
+        return list(await eventually(found, seconds))
 
 
 async def eventually(found: Callable[[], Awaitable[Any]], seconds: float = 10) -> Any:
     """The first answer that is neither None nor False; asked again and again, for so long."""
     async with asyncio.timeout(seconds):
-        while (answer := await found()) in (None, False):
+        while (answer := await found()) in (None, False):  # noqa: ASYNC110 - what is asked rings no bell
             await asyncio.sleep(0.01)
     return answer
 
@@ -127,13 +129,15 @@ class ServerProcess:
 
     def __init__(self, process: asyncio.subprocess.Process, url: str) -> None:
         self.process, self.url = process, url
+        self.log: list[str] = []
+        self._reading = asyncio.create_task(self._read())
 
     @classmethod
     async def start(cls, data_dir: Path, database_url: str | None = None, **settings: str) -> "ServerProcess":
         """Start it on a free port and wait until it is ready."""
-        environment = {
-            name: value for name, value in os.environ.items() if not name.startswith("AUTOMATIONS_")
-        } | {f"AUTOMATIONS_{name.upper()}": value for name, value in settings.items()}
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("AUTOMATIONS_")} | {
+            f"AUTOMATIONS_{name.upper()}": value for name, value in settings.items()
+        }
         environment["AUTOMATIONS_DATA_DIR"] = str(data_dir)
         if database_url is not None:
             environment["AUTOMATIONS_DATABASE_URL"] = database_url
@@ -149,27 +153,26 @@ class ServerProcess:
                 with suppress(orjson.JSONDecodeError):
                     entry = orjson.loads(line)
                     if entry.get("event") == "ready":
-                        server = cls(process, entry["graphql"].removesuffix("/graphql"))
-                        server._drain = asyncio.create_task(server._read())
-                        return server
+                        return cls(process, entry["graphql"].removesuffix("/graphql"))
         raise RuntimeError("the server did not start:\n" + "".join(lines))
 
     async def _read(self) -> None:
         assert self.process.stderr is not None
-        self.log = [line.decode() async for line in self.process.stderr]
+        async for line in self.process.stderr:
+            self.log.append(line.decode())
 
     async def kill(self) -> None:
         """SIGKILL."""
         self.process.kill()
         await self.process.wait()
-        await self._drain
+        await self._reading
 
     async def stop(self) -> int:
         """SIGTERM; the exit code."""
         with suppress(ProcessLookupError):
             self.process.send_signal(signal.SIGTERM)
         code = await self.process.wait()
-        await self._drain
+        await self._reading
         return code
 
     @asynccontextmanager

@@ -1,7 +1,7 @@
 """What one process has under way, destination by destination: a slow one fills its own places and no others'."""
 
-from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from automations.delivery.claims import Claim
@@ -18,7 +18,7 @@ class Destinations:
     free, however many they are.
     """
 
-    AHEAD = 7
+    AHEAD = 2
     SHARERS = 4
 
     def __init__(self, *, concurrency: int, total: int) -> None:
@@ -29,7 +29,8 @@ class Destinations:
         self._sending_total = 0
         self._held: dict[tuple[UUID, int], Claim] = {}
         self._filled: set[Queue] = set()
-        self._is_cut = False
+        self.lacks_room = False
+        """Set where a claim left something behind, wherever that may be."""
 
     @property
     def held(self) -> list[Claim]:
@@ -48,15 +49,23 @@ class Destinations:
 
     def wants_more(self, queue: Queue) -> bool:
         """Whether a claim may find more now: the last one left some behind, and little of it waits any longer."""
-        return (self._is_cut or queue in self._filled) and len(self._waiting.get(queue, ())) <= self._concurrency
+        return (self.lacks_room or queue in self._filled) and len(self._waiting.get(queue, ())) <= self._concurrency
 
-    def add(self, claims: Sequence[Claim], *, share: int) -> None:
-        """Take over what a claim brought, which gave a destination `share` with what it had, or all that was due."""
-        self._is_cut = len(claims) >= self.room
+    def add(self, claims: Sequence[Claim], *, share: int, room: int, counts: Mapping[Queue, int]) -> bool:
+        """Take over what a claim brought, and say whether another would find more by now.
+
+        A destination was given what made up its `share`, or all that was due; `room` and `counts` are as the claim
+        knew them.
+        """
+        self.lacks_room = len(claims) >= room
+        brought = Counter(claim.queue for claim in claims)
         for claim in claims:
             self._held[claim.id, claim.number] = claim
             self._waiting.setdefault(claim.queue, deque()).append(claim)
-        self._filled = {queue for queue, count in self.counts().items() if count >= share}
+        had = {queue: counts.get(queue, 0) + brought[queue] for queue in {*counts, *brought}}
+        self._filled = {queue for queue, count in had.items() if count >= share}
+        has = self.counts()
+        return any(has.get(queue, 0) < had[queue] for queue in self._filled)
 
     def start(self) -> list[Claim]:
         """Claims that may be sent now; each must be ended with `end`."""

@@ -88,6 +88,7 @@ class Dispatcher:
         """Claim what may be sent; true where another claim might find more."""
         room = self._destinations.room
         if not room:
+            self._destinations.lacks_room = True
             return False
         counts = self._destinations.counts()
         now = datetime.now(UTC)
@@ -112,8 +113,8 @@ class Dispatcher:
         has_more = page["last_tenant"] is not None
         self._cursor = (page["last_tenant"], page["last_destination"]) if has_more else _START
         claims = [claim_of(row) for row in rows if row["id"] is not None]
-        self._destinations.add(claims, share=page["share"])
-        return bool(claims) or has_more
+        has_changed = self._destinations.add(claims, share=page["share"], room=room, counts=counts)
+        return bool(claims) or has_more or has_changed
 
     def _start_sends(self) -> None:
         for claim in self._destinations.start():

@@ -94,13 +94,11 @@ WITH ended AS (
     FROM ended
     WHERE delivery.tenant_id = ended.tenant_id AND delivery.id = ended.id
         AND delivery.status = 'SENDING' AND delivery.attempt_count = ended.number
-    RETURNING delivery.tenant_id, delivery.id
+    RETURNING ended.*
 ), kept AS (
     INSERT INTO automations.attempt
         (tenant_id, delivery_id, number, started_at, finished_at, outcome, status_code, reason, request, answer)
-    SELECT ended.tenant_id, ended.id, ended.number, ended.started_at, ended.finished_at, ended.outcome,
-        ended.status_code, ended.reason, ended.request, ended.answer
-    FROM ended JOIN recorded ON recorded.tenant_id = ended.tenant_id AND recorded.id = ended.id
+    SELECT tenant_id, id, number, started_at, finished_at, outcome, status_code, reason, request, answer FROM recorded
 )
 SELECT id FROM recorded;
 

@@ -1,0 +1,151 @@
+"""What is owed, written straight into the ledger, and a dispatcher that sends it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from automations.actions.contract import Action
+from automations.actions.webhook import Webhook
+from automations.database import Database, DedicatedConnection
+from automations.definitions.actions import create_action
+from automations.delivery.attempts import Sender
+from automations.delivery.destinations import Destinations
+from automations.delivery.dispatcher import Dispatcher
+from automations.events import FLOW_RUN_STATE_CHANGED, sample_event
+from automations.http import Http
+from automations.orchestration.local import LocalOrchestration
+from automations.vault import Vault
+from tests.actions.stage import LOOPBACK, TLS
+from tests.harness import eventually
+
+VAULT = Vault([b"k" * 32])
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The ledger of one tenant."""
+
+    connection: DedicatedConnection
+    tenant_id: UUID
+
+    async def owe(
+        self,
+        url: str = "https://hooks.example.com/",
+        count: int = 1,
+        *,
+        action: Action | None = None,
+        destinations: Sequence[str] | None = None,
+        in_seconds: float = 0,
+    ) -> list[UUID]:
+        """Ids of new deliveries to a URL, all due at once; `count` to each of the destinations that are named."""
+        action = action or Webhook(url=url, payload={"state": "{state}"})
+        action_id = await create_action(self.connection, self.tenant_id, action, name=None)
+        due_at = datetime.now(UTC) + timedelta(seconds=in_seconds)
+        rows = await self.connection.fetch(
+            """
+            WITH fired AS (
+                INSERT INTO automations.firing (tenant_id, event_type, event_id, event)
+                VALUES ($1, $2, gen_random_uuid(), $3) RETURNING id
+            )
+            INSERT INTO automations.delivery (tenant_id, firing_id, action_id, action_type, destination, status, due_at)
+            SELECT $1, fired.id, $4, $5, destination, 'PENDING', $6
+            FROM fired, unnest($7::text[]) AS destination, generate_series(1, $8)
+            RETURNING id
+            """,
+            self.tenant_id,
+            FLOW_RUN_STATE_CHANGED.name,
+            orjson.dumps(sample_event(FLOW_RUN_STATE_CHANGED)).decode(),
+            action_id,
+            action.TYPE,
+            due_at,
+            list(destinations or [action.destination]),
+            count,
+        )
+        return [row["id"] for row in rows]
+
+    async def delivery(self, delivery_id: UUID) -> Any:
+        """One delivery's row."""
+        return await self.connection.fetchrow("SELECT * FROM automations.delivery WHERE id = $1", delivery_id)
+
+    async def attempts(self, delivery_id: UUID) -> list[Any]:
+        """A delivery's attempts in order."""
+        return await self.connection.fetch(
+            "SELECT * FROM automations.attempt WHERE delivery_id = $1 ORDER BY number", delivery_id
+        )
+
+    async def count(self, status: str) -> int:
+        """How many deliveries have a status."""
+        return int(
+            await self.connection.fetchval("SELECT count(*) FROM automations.delivery WHERE status = $1", status)
+        )
+
+    async def wait_for(self, status: str, count: int = 1, seconds: float = 15) -> None:
+        """Return once so many deliveries have a status."""
+
+        async def reached() -> bool:
+            return await self.count(status) >= count
+
+        await eventually(reached, seconds)
+
+    async def set_secret(self, name: str, value: str) -> None:
+        """Seal a secret as a dispatcher of `dispatching` opens it."""
+        sealed = VAULT.seal(self.tenant_id, name, orjson.dumps(value))
+        await self.connection.execute(
+            """
+            INSERT INTO automations.secret (tenant_id, name, sealed) VALUES ($1, $2, $3)
+            ON CONFLICT (tenant_id, name) DO UPDATE SET sealed = excluded.sealed
+            """,
+            self.tenant_id,
+            name,
+            sealed,
+        )
+
+
+@asynccontextmanager
+async def dispatching(
+    database_url: str,
+    *,
+    retry_seconds: Sequence[float] = (5, 30),
+    timeout_seconds: float = 10,
+    concurrency: int = 10,
+    total: int = 100,
+    lease_seconds: float = 15,
+    poll_seconds: float = 0.05,
+    shutdown_seconds: float = 5,
+) -> AsyncIterator[Dispatcher]:
+    """A dispatcher at work; stopped in the end, unless the test has done so."""
+    database = Database(database_url, pool_size=2)
+    http = Http(
+        allowed_networks=LOOPBACK,
+        timeout_seconds=timeout_seconds,
+        connections_per_destination=concurrency,
+        ssl_context=TLS,
+    )
+    dispatcher = Dispatcher(
+        database,
+        Sender(
+            http=http,
+            vault=VAULT,
+            orchestration=LocalOrchestration(database),
+            ui_url="http://localhost:8080",
+            retry_seconds=retry_seconds,
+        ),
+        Destinations(concurrency=concurrency, total=total),
+        lease_seconds=lease_seconds,
+        poll_seconds=poll_seconds,
+        most_attempts=len(retry_seconds) + 1,
+        shutdown_seconds=shutdown_seconds,
+    )
+    running = asyncio.create_task(dispatcher.run())
+    try:
+        yield dispatcher
+    finally:
+        dispatcher.stop()
+        await running
+        await http.aclose()

@@ -1,0 +1,78 @@
+"""The hot statements among 100,000 rows: each reads what it needs through an index, whoever plans it."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from automations.database import DedicatedConnection
+from automations.delivery.dispatcher import queries as delivery
+from automations.engine.evaluator import queries as evaluator
+
+HOT = {"delivery", "state_change", "firing", "flow_run", "flow_run_state"}
+
+# 100,000 changes that wait and as many deliveries, 2,000 of them owed to 200 destinations, and enough runs, states and
+# firings that reading them all would show. Triggers and keys would take most of the time.
+FILL = """
+SET session_replication_role = replica;
+INSERT INTO tenant (name, slug) VALUES ('a', 'a');
+INSERT INTO project (tenant_id, name) SELECT id, 'p' FROM tenant;
+INSERT INTO flow_group (tenant_id, name) SELECT id, 'g' FROM tenant;
+INSERT INTO flow (tenant_id, name, project_id, flow_group_id)
+SELECT tenant.id, 'f', project.id, flow_group.id FROM tenant, project, flow_group;
+INSERT INTO flow_run (tenant_id, flow_id, name)
+SELECT tenant_id, id, 'run ' || number FROM flow, generate_series(1, 10000) AS number;
+INSERT INTO flow_run_state (tenant_id, flow_run_id, state, version) SELECT tenant_id, id, 'Failed', 1 FROM flow_run;
+INSERT INTO automations.firing (tenant_id, event_type, event_id, event)
+SELECT tenant_id, 'FlowRunStateChangedEvent', id, '{}' FROM flow_run;
+INSERT INTO automations.state_change (tenant_id, flow_run_id, flow_run_state_id, state)
+SELECT tenant_id, flow_run_id, id, 'failed' FROM flow_run_state, generate_series(1, 10);
+INSERT INTO automations.delivery
+    (tenant_id, firing_id, action_id, action_type, destination, status, due_at, lease_until, finished_at)
+SELECT tenant_id, id, id, 'WebhookAction', 'destination ' || number % 200,
+    CASE WHEN number <= 2000 THEN 'PENDING' WHEN number <= 2400 THEN 'SENDING' ELSE 'DELIVERED' END,
+    CASE WHEN number <= 2000 THEN now() END,
+    CASE WHEN number BETWEEN 2001 AND 2400 THEN now() END,
+    CASE WHEN number > 2400 THEN now() END
+FROM (SELECT tenant_id, id, row_number() OVER () AS number FROM automations.firing, generate_series(1, 10)) AS fired;
+ANALYZE;
+"""
+
+
+STATEMENTS = {
+    "claim": delivery.claim,
+    "finish": delivery.finish,
+    "renew_leases": delivery.renew_leases,
+    "give_back": delivery.give_back,
+    "take_over": delivery.take_over,
+    "evaluate": evaluator.evaluate,
+    "is_waiting": evaluator.is_waiting,
+}
+
+
+async def test_hot_statements_scan_no_table(connection: DedicatedConnection) -> None:
+    """In the generic plan, which PostgreSQL comes to for a statement that is prepared once and run for months."""
+    await connection.execute(FILL)
+    await connection.execute("SET plan_cache_mode = force_generic_plan")
+    for name, statement in STATEMENTS.items():
+        await connection.execute(f"PREPARE {name} AS {statement.sql}")
+        nulls = ", ".join(["NULL"] * len(set(re.findall(r"\$\d+", statement.sql))))
+        execute = f"EXECUTE {name} ({nulls})" if nulls else f"EXECUTE {name}"
+        plan = orjson.loads(await connection.fetchval(f"EXPLAIN (FORMAT JSON) {execute}"))
+        scanned = {node["Relation Name"] for node in nodes(plan) if "Seq Scan" in node["Node Type"]}
+        used = {node.get("Relation Name") for node in nodes(plan)}
+        assert used & HOT, name
+        assert not scanned & HOT, name
+
+
+def nodes(value: Any) -> Iterator[dict[str, Any]]:
+    """All nodes of a plan in JSON."""
+    if isinstance(value, dict):
+        if "Node Type" in value:
+            yield value
+        for item in value.values():
+            yield from nodes(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from nodes(item)

@@ -57,7 +57,8 @@ async def _run(names: Sequence[str], *, quick: bool) -> dict[str, Any]:
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="automations-bench-", dir="/tmp") as folder:
+        Path(folder).chmod(0o755)  # run as root, PostgreSQL has another account: it must get in
         postgres = await asyncio.to_thread(EmbeddedPostgres.attach, Path(folder) / "postgres")
         try:
             rig = Rig(postgres, Path(folder), quick=quick)

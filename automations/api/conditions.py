@@ -14,7 +14,7 @@ import orjson
 from automations.api.tables import BY_NAME, Column, Relation, Table
 from automations.errors import LimitExceeded
 
-MOST_LEVELS = 12
+MOST_LEVELS = 6  # deeper ones that lead back and forth take PostgreSQL minutes
 MOST_VALUES = 10_000  # the protocol takes 32,767
 
 _ARRAY = {"_in": "= ANY", "_nin": "<> ALL"}

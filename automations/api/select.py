@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from automations.api.conditions import MOST_LEVELS, Link, Values, conditions, quoted, source
+from automations.api.conditions import Link, Values, conditions, quoted, source
 from automations.api.selection import Selected
 from automations.api.tables import BY_NAME, Column, Table
 from automations.errors import InvalidInput, LimitExceeded
 
 DEFAULT_ROWS = 100
+MOST_LEVELS = 12
 _KEY_BYTES = 63  # PostgreSQL cuts a longer name off
 _ROW = '"0"'  # no key of an answer can begin with a digit
 
@@ -65,10 +66,12 @@ class _Compiler:
         return Statement(sql, self._values.arguments)
 
     def array(self, table: Table, field: Selected, link: Link | None = None) -> str:
-        return f"SELECT coalesce(json_agg({_ROW}), '[]') FROM ({self._rows(table, field, link)}) AS {_ROW}"
+        rows = self._rows(table, field, link)
+        return f"SELECT coalesce(json_agg({_object(field)}), '[]') FROM ({rows}) AS {_ROW}"
 
     def one(self, table: Table, field: Selected, link: Link | None = None) -> str:
-        return f"SELECT row_to_json({_ROW}) FROM ({self._rows(table, field, link, single=True)}) AS {_ROW}"
+        rows = self._rows(table, field, link, single=True)
+        return f"SELECT {_object(field)} FROM ({rows}) AS {_ROW}"
 
     def aggregate(self, table: Table, field: Selected, link: Link | None = None) -> str:
         parts = []
@@ -82,7 +85,8 @@ class _Compiler:
                 case _:
                     value = _text(f"{table.name}_aggregate")
             parts.append(f"{value} AS {_key(item.key)}")
-        return f"SELECT row_to_json({_ROW}) FROM (SELECT {', '.join(parts)}) AS {_ROW}"
+        # The tenant is named here too: PostgreSQL refuses a value that no part of the statement uses.
+        return f"SELECT row_to_json({_ROW}) FROM (SELECT {', '.join(parts)} WHERE $1::uuid IS NOT NULL) AS {_ROW}"
 
     def _rows(self, table: Table, field: Selected, link: Link | None, *, single: bool = False) -> str:
         self._level += 1
@@ -93,7 +97,7 @@ class _Compiler:
         arguments = {**field.arguments, "limit": 1} if single else field.arguments
         distinct, body = self._distinct(alias, arguments), self._body(table, alias, arguments, link)
         self._level -= 1
-        return f"SELECT {distinct}{columns} {body}"
+        return f"SELECT {distinct}{columns or 'NULL'} {body}"
 
     def _body(
         self, table: Table, alias: str, arguments: Mapping[str, Any], link: Link | None, *, limited: bool = True
@@ -176,6 +180,11 @@ class _Compiler:
         # HAVING makes it one row even where no figure is asked for.
         summed = f"SELECT {figures} FROM (SELECT {distinct}{alias}.* {body}) AS {rows} HAVING true"
         return f"SELECT row_to_json({_ROW}) FROM ({summed}) AS {_ROW}"
+
+
+def _object(field: Selected) -> str:
+    """A row as JSON; one of which nothing is asked for has no columns that could tell its keys."""
+    return f"row_to_json({_ROW})" if field.selections else "json_build_object()"
 
 
 def _column(alias: str, column: Column) -> str:

@@ -196,7 +196,7 @@ def _make_inputs(table: Table) -> None:
             orders[relation.name] = Optional[_lazy(f"{relation.table}_order_by")]
     for kind, fields, text in (
         (boolean, conditions, f"Conditions on {name}; all must hold, and an empty object means no condition."),
-        (f"{name}_order_by", orders, f"Order of {name}, by the fields in the order given."),
+        (f"{name}_order_by", orders, f"Order of {name}. For several fields give a list of objects with one each."),
     ):
         _make(
             strawberry.input,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.api.second_opinion import COLUMNS, REGEXES, RELATIONS, SIMILAR, Asked
 
 # Few values, so that filters meet rows and rows meet each other.
-TEXTS = ["alpha", "Alpha", "beta", "a_b", "a%b", "axb", "", "été", "it's \"x\"", "two\nlines", "Running", "Failed"]
+TEXTS = ["alpha", "Alpha", "beta", "a_b", "a%b", "axb", "", "été", 'it\'s "x"', "two\nlines", "Running", "Failed"]
 PATTERNS = ["a%", "%a", "A%", "_lpha", r"a\_b", r"a\%b", "%", "", "É%", "%\n%", "%'%"]
 NUMBERS = [0, 1, 2, 3]
 START = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
@@ -49,24 +49,18 @@ def comparisons(draw: st.DrawFn, type_: str, ids: list[UUID]) -> dict[str, Any]:
         return {operator: draw(st.booleans())}
     if draw(st.integers(0, 9)) == 0:
         return draw(st.sampled_from([{}, {operator: None}]))
-    match operator:
-        case "_in" | "_nin":
-            return {operator: draw(st.lists(values, max_size=3))}
-        case "_like" | "_nlike" | "_ilike" | "_nilike":
-            return {operator: draw(st.sampled_from(PATTERNS))}
-        case "_regex" | "_iregex":
-            return {operator: draw(st.sampled_from(list(REGEXES)))}
-        case "_similar":
-            return {operator: draw(st.sampled_from(list(SIMILAR)))}
-        case "_has_key":
-            return {operator: draw(_KEYS)}
-        case "_has_keys_any" | "_has_keys_all":
-            return {operator: draw(st.lists(_KEYS, max_size=2))}
-        case _:
-            return {operator: draw(values)}
+    operands = {"_in": st.lists(values, max_size=3), "_nin": st.lists(values, max_size=3), **_OPERANDS}
+    return {operator: draw(operands.get(operator, values))}
 
 
 _KEYS = st.sampled_from(["a", "b", "c"])
+_OPERANDS: dict[str, st.SearchStrategy[Any]] = {
+    **dict.fromkeys(("_like", "_nlike", "_ilike", "_nilike"), st.sampled_from(PATTERNS)),
+    **dict.fromkeys(("_regex", "_iregex"), st.sampled_from(list(REGEXES))),
+    "_similar": st.sampled_from(list(SIMILAR)),
+    "_has_key": _KEYS,
+    **dict.fromkeys(("_has_keys_any", "_has_keys_all"), st.lists(_KEYS, max_size=2)),
+}
 
 
 def _operators(type_: str) -> list[str]:
@@ -107,7 +101,9 @@ def arguments(draw: st.DrawFn, table: str, ids: list[UUID], *, distinct: bool = 
     if draw(st.booleans()):
         given["where"] = draw(filters(table, ids))
     sortable = [name for name, type_ in COLUMNS[table].items() if type_ != "jsonb"]
-    orders = [{name: draw(st.sampled_from(DIRECTIONS))} for name in draw(st.lists(st.sampled_from(sortable), max_size=2))]
+    orders: list[dict[str, Any]] = [
+        {name: draw(st.sampled_from(DIRECTIONS))} for name in draw(st.lists(st.sampled_from(sortable), max_size=2))
+    ]
     if distinct and draw(st.integers(0, 3)) == 0:
         given["distinct_on"] = draw(st.lists(st.sampled_from(sortable), min_size=1, max_size=2, unique=True))
         leading = draw(st.permutations(given["distinct_on"])) if orders else []
@@ -197,7 +193,7 @@ def _where(table: str, where: dict[str, Any]) -> str:
 
 
 def _operand(type_: str, operator: str, value: Any) -> str:
-    if value is None or isinstance(value, bool) and type_ != "jsonb" or operator == "_is_null":
+    if value is None or operator == "_is_null" or (type_ == "boolean" and isinstance(value, bool)):
         return json.dumps(value)
     if operator in {"_in", "_nin", "_has_keys_any", "_has_keys_all"}:
         inner = operator if operator.startswith("_has") else "_eq"
@@ -207,7 +203,7 @@ def _operand(type_: str, operator: str, value: Any) -> str:
     return str(value) if isinstance(value, int) else json.dumps(str(value), ensure_ascii=False)
 
 
-def variables_of(value: Any, type_: str | None = None) -> Any:
+def variables_of(value: Any) -> Any:
     """A filter as JSON for a variable."""
     if isinstance(value, dict):
         return {key: variables_of(item) for key, item in value.items()}

@@ -5,10 +5,11 @@ compiler is used: where both agree, either both are right or two people made the
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cmp_to_key
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -73,7 +74,7 @@ class Asked:
 class World:
     """All rows of a tenant."""
 
-    def __init__(self, rows: Mapping[str, list[Row]]) -> None:
+    def __init__(self, rows: Mapping[str, Sequence[Row]]) -> None:
         self.rows = rows
 
     def answer(self, asked: Asked) -> list[dict[str, Any]]:
@@ -149,20 +150,25 @@ class World:
             for name, direction in item.items():
                 if isinstance(direction, dict):
                     [(column, inner_direction)] = direction.items()
-                    terms.append((lambda row, r=name, c=column: self._of_one(table, row, r)[c], inner_direction))
+                    terms.append((self._of_one(table, name, column), inner_direction))
                 else:
-                    terms.append((lambda row, n=name: row[n], direction))
+                    terms.append((itemgetter(name), direction))
         if not terms:
-            terms = [(lambda row, n=name: row[n], "asc") for name in arguments.get("distinct_on") or ()]
+            terms = [(itemgetter(name), "asc") for name in arguments.get("distinct_on") or ()]
         if terms:
-            terms.append((lambda row: row["id"], "asc"))
+            terms.append((itemgetter("id"), "asc"))
         for value, direction in reversed(terms):
             rows = sorted(rows, key=cmp_to_key(_by(value, direction)))
         return rows
 
-    def _of_one(self, table: str, row: Row, relation: str) -> Row:
-        _, rows, _ = self._related(table, row, relation)
-        return rows[0]
+    def _of_one(self, table: str, relation: str, column: str) -> Callable[[Row], Any]:
+        """A column of the one row that a relation leads to."""
+
+        def value(row: Row) -> Any:
+            _, rows, _ = self._related(table, row, relation)
+            return rows[0][column]
+
+        return value
 
 
 Condition = Callable[[Row], bool | None]
@@ -285,7 +291,7 @@ def _by(value: Callable[[Row], Any], direction: str) -> Callable[[Row, Row], int
         if mine is None or theirs is None:
             order = (mine is not None) - (theirs is not None)
             return order if nulls_first else -order
-        order = (mine > theirs) - (mine < theirs)
+        order = int(mine > theirs) - int(mine < theirs)
         return -order if descending else order
 
     return compare

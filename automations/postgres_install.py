@@ -34,7 +34,7 @@ SOCKET_PATH_BYTES = 103
 OWN_SERVER = "or run a PostgreSQL of your own and set AUTOMATIONS_DATABASE_URL"
 
 
-class PostgresUnavailable(RuntimeError):  # noqa: N818 - it is a state of the machine; callers read it as one
+class PostgresUnavailable(RuntimeError):
     """The embedded PostgreSQL cannot be used; the message says what to change."""
 
 

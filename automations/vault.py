@@ -36,7 +36,7 @@ _HOW: Final = (
 )
 
 
-class SecretUnreadable(Exception):  # noqa: N818 - named for what it tells, beside Rejected and RetryLater
+class SecretUnreadable(Exception):
     """A sealed secret does not open. The text names the secret and what to do, and holds nothing of its value."""
 
 

@@ -50,6 +50,9 @@ def postgres() -> Iterator[EmbeddedPostgres]:
 @pytest.fixture(scope="session")
 async def template(postgres: EmbeddedPostgres) -> str:
     """Name of a migrated database that tests clone."""
+    # Databases come and go here by the hundred, and none has to outlive the machine.
+    await _administer(postgres.url, "ALTER SYSTEM SET fsync = off")
+    await _administer(postgres.url, "SELECT pg_reload_conf()")
     name = f"template_{uuid4().hex[:12]}"
     await _administer(postgres.url, f'CREATE DATABASE "{name}"')
     connection = await Database(_with_name(postgres.url, name)).dedicated()

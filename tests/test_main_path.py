@@ -70,4 +70,6 @@ async def test_chain_of_automations_stops_at_its_depth(server: Automations) -> N
     await server.settled(2)
     data = await server.execute("{ firing(order_by: {created: asc}) { depth event } }")
     assert [(row["event"]["state"], row["depth"]) for row in data["firing"]] == [("Scheduled", 0), ("Cancelled", 1)]
-    assert (await server.execute(f'{{ flow_run_by_pk(id: "{run}") {{ state }} }}'))["flow_run_by_pk"]["state"] == "Cancelled"
+    assert (await server.execute(f'{{ flow_run_by_pk(id: "{run}") {{ state }} }}'))["flow_run_by_pk"][
+        "state"
+    ] == "Cancelled"

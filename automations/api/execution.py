@@ -33,8 +33,8 @@ CACHED_DOCUMENTS = 500
 CACHED_CHARACTERS = 20_000  # a longer document is read each time: nobody can fill the memory with long ones
 
 # graphql-core shows the value that it refused, and with an input all of it: there may be a secret inside.
-_SHOWN_VALUE = re.compile(r"(?:[,;] found| Found): .*", re.DOTALL)
-_MESSAGE_CHARACTERS = 1000
+_SHOWN_VALUE = re.compile(r"(?:, but encountered error |[,;] found: | Found: ).*", re.DOTALL)
+_MESSAGE_CHARACTERS = 2000
 # SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _NUL_CHARACTER = frozenset({"22021", "22P05"})
 _TOO_LONG = "54000"
@@ -143,7 +143,9 @@ def _explained(error: GraphQLError) -> tuple[str, str]:
         case None | GraphQLError():
             return _refusal(error.message)
         case RequestError():
-            return str(cause), cause.code
+            return str(cause)[:_MESSAGE_CHARACTERS], cause.code
+        case ValueError() if ", but encountered error '" in error.message:  # such as an Int of 5,000 digits
+            return _refusal(error.message)
         case RecursionError():
             return "The operation is nested too deeply.", "LIMIT_EXCEEDED"
     if isinstance(cause, DataError):

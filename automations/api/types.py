@@ -120,6 +120,10 @@ async def _compiled_above(info: strawberry.Info) -> Any:
     raise AssertionError(info.field_name)
 
 
+def _unread(*_: Any) -> None:
+    """What an input of a read is in Python."""
+
+
 _made: dict[str, Any] = {}
 
 
@@ -137,6 +141,9 @@ def _make(decorator: Any, name: str, description: str, annotations: dict[str, An
         name=name,
         description=description,
     )
+    if decorator is strawberry.input:
+        # Nobody reads these as Python objects: making them would cost more than the query.
+        made.__strawberry_definition__.from_input = _unread
     _made[name] = made
     setattr(sys.modules[__name__], name, made)
 

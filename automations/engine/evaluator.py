@@ -41,6 +41,7 @@ class Evaluator:
 
     async def _work(self, connection: DedicatedConnection) -> None:
         await connection.add_listener(CHANNEL, lambda *_: self._bell.ring())
+        connection.add_termination_listener(lambda *_: self._bell.ring())  # else it would sleep on a lost connection
         rest = SHORTEST_REST_SECONDS
         while not self._bell.stopped:
             taken = await evaluate_batch(connection, now=datetime.now(UTC), max_depth=self._max_depth)

@@ -1,0 +1,162 @@
+"""The command line as a person meets it: exit codes, and messages of one line that say what to do."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from automations.cli import main
+from tests.harness import ServerProcess
+from tests.receivers import refusing_port
+
+SECRET = "hunter2-and-more"
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+async def automations(*arguments: str, **settings: str) -> Done:
+    """Run the command in a process of its own with these settings and no others."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AUTOMATIONS_")}
+    environment |= {f"AUTOMATIONS_{name.upper()}": value for name, value in settings.items()}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "automations", *arguments,
+        env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    async with asyncio.timeout(60):
+        out, err = await process.communicate()
+    assert process.returncode is not None
+    return Done(process.returncode, out.decode(), err.decode())
+
+
+def complaint(done: Done) -> str:
+    """The one line that a command ended with."""
+    [line] = done.err.splitlines()
+    assert line.startswith("automations: ")
+    return line.removeprefix("automations: ")
+
+
+@pytest.mark.parametrize("arguments", [[], ["serve"], ["migrate"], ["schema"], ["demo"]])
+def test_help_of_every_command_succeeds(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments, "--help"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith(f"usage: {' '.join(['automations', *arguments])}")
+
+
+@pytest.mark.parametrize("arguments", [[], ["fly"], ["serve", "--fly"]])
+def test_unknown_arguments_are_usage_errors(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("usage: automations")
+
+
+def test_wrong_settings_are_all_named_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("MAX_ROWS", "LOG_LEVEL", "PROT"):
+        monkeypatch.setenv(f"AUTOMATIONS_{name}", SECRET)
+    assert main(["serve"]) == 2
+    told = capsys.readouterr().err
+    assert "AUTOMATIONS_MAX_ROWS: must be a whole number" in told
+    assert "AUTOMATIONS_LOG_LEVEL: must be one of" in told
+    assert "AUTOMATIONS_PROT: there is no such setting; did you mean AUTOMATIONS_PORT?" in told
+    assert SECRET not in told
+    assert len(told.splitlines()) == 3
+
+
+async def test_port_that_is_taken_is_told(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = await automations("serve", "--port", str(port), data_dir=str(tmp_path))
+    assert done.code == 2
+    assert complaint(done).startswith(f"AUTOMATIONS_PORT: cannot listen on 127.0.0.1:{port}: Address already in use.")
+
+
+async def test_listening_beyond_the_loopback_needs_a_second_word(tmp_path: Path) -> None:
+    done = await automations("serve", "--host", "0.0.0.0", "--port", "0", data_dir=str(tmp_path))
+    assert done.code == 2
+    assert "0.0.0.0 can be reached from other machines" in complaint(done)
+    assert "--allow-unauthenticated" in done.err
+
+
+async def test_second_word_lets_it_listen_beyond_the_loopback(tmp_path: Path, database_url: str) -> None:
+    server = await ServerProcess.start(tmp_path, database_url, host="0.0.0.0", allow_unauthenticated="yes")
+    assert server.url.startswith("http://0.0.0.0:")
+    assert await server.stop() == 0
+
+
+async def test_migrate_says_what_it_did(empty_database_url: str) -> None:
+    first = await automations("migrate", database_url=empty_database_url)
+    assert (first.code, first.out) == (0, "4 migrations applied\n")
+    second = await automations("migrate", database_url=empty_database_url)
+    assert (second.code, second.out) == (0, "The database is at the newest schema\n")
+
+
+async def test_database_that_does_not_answer_is_one_line(tmp_path: Path) -> None:
+    with refusing_port() as port:
+        url = f"postgresql://me:{SECRET}@127.0.0.1:{port}/x"
+        ended = await asyncio.gather(
+            *(
+                automations(command, database_url=url, data_dir=str(tmp_path), port="0")
+                for command in ("serve", "migrate")
+            )
+        )
+    for done in ended:
+        assert done.code == 1
+        assert complaint(done).startswith("The database of AUTOMATIONS_DATABASE_URL cannot be used: ")
+        assert SECRET not in done.err
+
+
+async def test_text_that_is_no_database_url_is_a_wrong_setting() -> None:
+    done = await automations("migrate", database_url=f"{SECRET}://nowhere")
+    assert done.code == 2
+    assert complaint(done) == "AUTOMATIONS_DATABASE_URL: is not the URL of a PostgreSQL database"
+
+
+async def test_key_that_is_none_is_a_wrong_setting(tmp_path: Path, database_url: str) -> None:
+    done = await automations("serve", port="0", data_dir=str(tmp_path), database_url=database_url, secret_keys=SECRET)
+    assert done.code == 2
+    assert "AUTOMATIONS_SECRET_KEYS" in done.err.splitlines()[-1]
+    assert SECRET not in done.err
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+async def test_signal_in_the_middle_of_the_start_leaves_nothing_running(
+    tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    starting = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "automations", "migrate", "--data-dir", str(tmp_path),
+        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    async with asyncio.timeout(60):
+        while not any(tmp_path.rglob("postmaster.pid")):
+            await asyncio.sleep(0.005)
+        starting.send_signal(number)
+        assert await starting.wait() == code
+    again = await automations("migrate", data_dir=str(tmp_path))
+    assert again.code == 0
+    assert not any(tmp_path.rglob("postmaster.pid"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_signal_ends_the_server_in_order(tmp_path: Path, database_url: str, number: signal.Signals) -> None:
+    server = await ServerProcess.start(tmp_path, database_url)
+    server.process.send_signal(number)
+    async with asyncio.timeout(30):
+        assert await server.process.wait() == 0
+        assert await server.stop() == 0  # it has ended: this reads the rest of its log
+    assert any('"stopped"' in line for line in server.log)
+    assert not any("Traceback" in line for line in server.log)

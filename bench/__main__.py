@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import psutil
 import uvloop
 
 from automations.logs import configure_logs
@@ -24,6 +25,9 @@ from bench.rig import Rig
 
 LONGEST_SECONDS = 300.0
 """Of one benchmark: what hangs is reported, and the next one goes on."""
+
+OTHERS_SECONDS = 0.25
+"""How long to look, before each benchmark, how busy others keep the machine: the figures are as good as it is quiet."""
 
 BENCHMARKS: dict[str, Callable[[Rig], Awaitable[Outcome]]] = {
     "latency": latency.run,
@@ -76,6 +80,7 @@ async def _run(names: Sequence[str], *, quick: bool) -> dict[str, Any]:
 async def _benchmark(name: str, rig: Rig) -> dict[str, Any]:
     _tell(f"{name} …")
     started_at = time.monotonic()
+    others = await asyncio.to_thread(psutil.cpu_percent, OTHERS_SECONDS)
     try:
         async with asyncio.timeout(LONGEST_SECONDS):
             shown = (await BENCHMARKS[name](rig)).shown()
@@ -85,7 +90,7 @@ async def _benchmark(name: str, rig: Rig) -> dict[str, Any]:
     for goal in shown["goals"]:
         bound = f"at least {goal['at_least']}" if "at_least" in goal else f"at most {goal['at_most']}"
         _tell(f"  {'met   ' if goal['met'] else 'MISSED'} {goal['what']}: {goal['value']} ({bound})")
-    return {**shown, "seconds": rounded(time.monotonic() - started_at)}
+    return {**shown, "others_percent": others, "seconds": rounded(time.monotonic() - started_at)}
 
 
 def _tell(line: str) -> None:

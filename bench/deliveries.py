@@ -11,6 +11,7 @@ from bench.rig import Child, Receiver, Rig, default_tenant
 
 DESTINATIONS = (1, 100)
 ARRIVE_SECONDS = 120.0
+QUICK_ARRANGEMENTS = ("client_per_destination", "client_per_sender")  # one client for all has never been the best
 
 
 async def run(rig: Rig) -> Outcome:
@@ -31,7 +32,7 @@ async def run(rig: Rig) -> Outcome:
 
 
 async def _with_destinations(rig: Rig, destinations: int) -> tuple[dict[str, float], dict[str, float]]:
-    rounds, count = rig.pick(1, 3), rig.pick(2_500, 6_000)
+    rounds, count = rig.pick(1, 3), rig.pick(1_500, 6_000)
     measured, floors = [], []
     async with rig.database() as url, rig.receiver(destinations) as receiver, rig.connection(url) as connection:
         tenant_id = await default_tenant(connection)
@@ -70,7 +71,7 @@ async def _deliver(server: Child, receiver: Receiver, count: int) -> tuple[dict[
 
 async def _post(rig: Rig, receiver: Receiver, body: str, count: int) -> dict[str, float]:
     figures = {}
-    for arrangement in ARRANGEMENTS:
+    for arrangement in rig.pick(QUICK_ARRANGEMENTS, tuple(ARRANGEMENTS)):
         took = await rig.floor_sender(arrangement, urls=list(receiver.urls), body=body, count=count)
         await receiver.take()
         figures[arrangement] = count / took["seconds"]

@@ -21,7 +21,7 @@ async def run(rig: Rig) -> Outcome:
     before the commit, so it shows too much rather than too little. `from_answer` counts from the moment the caller
     had the mutation's answer, which is after the commit. The floor is the answer time of a bare INSERT at that pace.
     """
-    paces = {QUIET: rig.pick(3, 15), BUSY: rig.pick(4, 20)}
+    paces = {QUIET: rig.pick(2, 15), BUSY: rig.pick(3, 20)}
     runs = WARM_UP + sum(pace * seconds for pace, seconds in paces.items())
     figures, floors, goals = {}, {}, []
     async with states.watched(rig, runs=runs) as watched, rig.floor_app(watched.database_url) as floor:
@@ -30,7 +30,7 @@ async def run(rig: Rig) -> Outcome:
             measured = await _measure(watched, per_second=pace, count=pace * seconds)
             name = f"at_{pace}_per_second"
             figures[name] = measured
-            requests = list(islice(states.floor_calls(floor.url), pace * seconds))
+            requests = list(islice(states.floor_calls(floor.url), pace * seconds // 2))
             floors[name] = spread((await load.open_loop(floor.url, requests, per_second=pace)).waits)
             goals += [
                 Goal(f"p50 from_state at {pace}/s, ms", measured["from_state"]["p50_ms"], at_most=10),

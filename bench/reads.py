@@ -24,7 +24,7 @@ QUERY = f"query($limit: Int!) {{ flow_run(limit: $limit) {{ {' '.join(COLUMNS)} 
 
 async def run(rig: Rig) -> Outcome:
     """In turns, eight clients each: the server, bare Starlette with the same bytes, and ordinary Strawberry objects."""
-    rounds, seconds = rig.pick(3, 9), rig.pick(0.5, 1.0)
+    rounds, seconds = rig.pick(3, 9), rig.pick(0.3, 1.0)
     async with rig.database() as url:
         async with rig.connection(url) as connection:
             tenant_id = await default_tenant(connection)

@@ -17,7 +17,7 @@ MOST_PER_SECOND = 2000
 
 async def run_single(rig: Rig) -> Outcome:
     """One state a call, for some seconds. The floor: an INSERT a POST in a bare Starlette app."""
-    rounds, seconds = rig.pick(1, 3), rig.pick(3.0, 8.0)
+    rounds, seconds = rig.pick(1, 3), rig.pick(2.0, 8.0)
     runs = WARM_UP + int(2 * rounds * seconds * MOST_PER_SECOND)
     async with states.watched(rig, runs=runs) as watched, rig.floor_app(watched.database_url) as floor:
         await _warm_up(watched)
@@ -43,8 +43,8 @@ async def run_single(rig: Rig) -> Outcome:
 
 async def run_batch(rig: Rig) -> Outcome:
     """A hundred states a call, a number of calls. The floor: a hundred rows an INSERT in a bare Starlette app."""
-    rounds, calls = rig.pick(1, 3), rig.pick(40, 100)
-    unmatched_seconds = rig.pick(1.0, 2.0)
+    rounds, calls = rig.pick(1, 3), rig.pick(20, 100)
+    unmatched_seconds = rig.pick(0.5, 2.0)
     runs = WARM_UP + int(rounds * BATCH * (calls + unmatched_seconds * MOST_PER_SECOND / 10))
     async with states.watched(rig, runs=runs) as watched, rig.floor_app(watched.database_url) as floor:
         await _warm_up(watched)

@@ -99,7 +99,7 @@ class Automations:
 async def eventually(found: Callable[[], Awaitable[Any]], seconds: float = 10) -> Any:
     """The first answer that is neither None nor False; asked again and again, for so long."""
     async with asyncio.timeout(seconds):
-        while (answer := await found()) in (None, False):  # noqa: ASYNC110 - what is asked rings no bell
+        while (answer := await found()) in (None, False):
             await asyncio.sleep(0.01)
     return answer
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from automations.cli import main
-from tests.harness import ServerProcess
+from automations.database import DedicatedConnection
+from tests.harness import ServerProcess, eventually
 from tests.receivers import refusing_port
 
 SECRET = "hunter2-and-more"
@@ -134,21 +135,26 @@ async def test_key_that_is_none_is_a_wrong_setting(tmp_path: Path, database_url:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-async def test_signal_in_the_middle_of_the_start_leaves_nothing_running(
-    tmp_path: Path, number: signal.Signals, code: int
+async def test_signal_in_the_middle_of_the_start_unwinds_it(
+    connection: DedicatedConnection, database_url: str, number: signal.Signals, code: int
 ) -> None:
+    await connection.execute("SELECT pg_advisory_lock(7305804401)")  # as a process that migrates: the other one waits
     starting = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "automations", "migrate", "--data-dir", str(tmp_path),
-        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+        sys.executable, "-m", "automations", "migrate",
+        env={**os.environ, "AUTOMATIONS_DATABASE_URL": database_url},
+        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    async with asyncio.timeout(60):
-        while not any(tmp_path.rglob("postmaster.pid")):
-            await asyncio.sleep(0.005)
-        starting.send_signal(number)
-        assert await starting.wait() == code
-    again = await automations("migrate", data_dir=str(tmp_path))
-    assert again.code == 0
-    assert not any(tmp_path.rglob("postmaster.pid"))
+
+    async def is_waiting() -> bool:
+        others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        return bool(await connection.fetchval(others))
+
+    await eventually(is_waiting, 60)
+    starting.send_signal(number)
+    async with asyncio.timeout(30):
+        _, told = await starting.communicate()
+    assert starting.returncode == code
+    assert b"Traceback" not in told
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -148,11 +148,16 @@ def _explained(error: GraphQLError) -> tuple[str, str]:
             return _refusal(error.message)
         case RecursionError():
             return "The operation is nested too deeply.", "LIMIT_EXCEEDED"
-    if isinstance(cause, DataError):
-        return _data_problem(cause), "BAD_USER_INPUT"
-    if isinstance(cause, LimitError):
-        return _limit_problem(cause), "LIMIT_EXCEEDED"
-    return _own_problem(cause), "INTERNAL_SERVER_ERROR"
+    return _database_problem(cause)
+
+
+def _database_problem(error: BaseException) -> tuple[str, str]:
+    """What PostgreSQL refused, and whose fault it is: an unknown error is ours."""
+    if isinstance(error, DataError):
+        return _data_problem(error), "BAD_USER_INPUT"
+    if isinstance(error, LimitError):
+        return _limit_problem(error), "LIMIT_EXCEEDED"
+    return _own_problem(error), "INTERNAL_SERVER_ERROR"
 
 
 def _refusal(message: str) -> tuple[str, str]:

@@ -365,7 +365,9 @@ async def test_writer_notifies_only_an_idle_evaluator(
     async with evaluating(database_url):
         await eventually(lambda: is_resting(watched.connection))
         await watched.enter(run)
-        await other_connection.execute("SELECT 1")
+        async with asyncio.timeout(10):
+            while not heard:
+                await other_connection.execute("SELECT 1")
         assert len(heard) == 1
     heard.clear()
     async with watched.connection.transaction():

@@ -2,7 +2,9 @@
 
 import argparse
 import asyncio
+import gc
 import signal
+import socket
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -72,8 +74,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def _serve(settings: Settings, options: argparse.Namespace) -> int:
     from automations import server
-    from automations.app import create_app
-    from automations.vault import Vault
 
     if not is_loopback(settings.host) and not (options.allow_unauthenticated or settings.allow_unauthenticated):
         raise SettingsError(
@@ -90,17 +90,24 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
         ) from None
     with _database_url(settings) as url:
         _run_migrations(url)
-        try:
-            vault = Vault.load(settings.secret_keys, settings.data_dir)
-        except ValueError as error:
-            raise SettingsError(str(error)) from None
-        app = create_app(settings, database_url=url, vault=vault)
-        host, port = bound.getsockname()[:2]
-        address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        server.run(
-            app, bound, on_ready=lambda: log.info("ready", graphql=f"{address}/graphql", health=f"{address}/readyz")
-        )
+        _run_server(settings, bound, url)
     return 0
+
+
+def _run_server(settings: Settings, bound: socket.socket, database_url: str) -> None:
+    from automations import server
+    from automations.app import create_app
+    from automations.vault import Vault
+
+    try:
+        vault = Vault.load(settings.secret_keys, settings.data_dir)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+    app = create_app(settings, database_url=database_url, vault=vault)
+    gc.freeze()  # what the start made stays: the collector need not look at it again and again
+    host, port = bound.getsockname()[:2]
+    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    server.run(app, bound, on_ready=lambda: log.info("ready", graphql=f"{address}/graphql", health=f"{address}/readyz"))
 
 
 def _migrate(settings: Settings, _options: argparse.Namespace) -> int:

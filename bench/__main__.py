@@ -9,25 +9,22 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import orjson
-import psutil
 import uvloop
 
 from automations.logs import configure_logs
 from automations.postgres import EmbeddedPostgres
 from bench import deliveries, evaluator, idle, latency, reads, start, throughput
 from bench.outcome import Outcome, rounded
-from bench.rig import Rig
+from bench.rig import POSTGRES, Rig, busy_seconds
 
 LONGEST_SECONDS = 300.0
 """Of one benchmark: what hangs is reported, and the next one goes on."""
-
-OTHERS_SECONDS = 0.25
-"""How long to look, before each benchmark, how busy others keep the machine: the figures are as good as it is quiet."""
 
 BENCHMARKS: dict[str, Callable[[Rig], Awaitable[Outcome]]] = {
     "latency": latency.run,
@@ -61,11 +58,10 @@ async def _run(names: Sequence[str], *, quick: bool) -> dict[str, Any]:
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    with tempfile.TemporaryDirectory(prefix="automations-bench-", dir="/tmp") as folder:
-        Path(folder).chmod(0o755)  # run as root, PostgreSQL has another account: it must get in
-        postgres = await asyncio.to_thread(EmbeddedPostgres.attach, Path(folder) / "postgres")
+    with _folder() as folder:
+        postgres = await asyncio.to_thread(EmbeddedPostgres.attach, folder / POSTGRES)
         try:
-            rig = Rig(postgres, Path(folder), quick=quick)
+            rig = Rig(postgres, folder, quick=quick)
             machine = {
                 "cores": os.cpu_count(),
                 "python": platform.python_version(),
@@ -77,10 +73,18 @@ async def _run(names: Sequence[str], *, quick: bool) -> dict[str, Any]:
     return {"machine": machine, "quick": quick, "benchmarks": benchmarks}
 
 
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """A temporary one. Run as root, PostgreSQL has another account: it must get in."""
+    with tempfile.TemporaryDirectory(prefix="automations-bench-", dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
 async def _benchmark(name: str, rig: Rig) -> dict[str, Any]:
     _tell(f"{name} …")
     started_at = time.monotonic()
-    others = await asyncio.to_thread(psutil.cpu_percent, OTHERS_SECONDS)
+    everybody, ours = busy_seconds(), rig.busy_seconds()
     try:
         async with asyncio.timeout(LONGEST_SECONDS):
             shown = (await BENCHMARKS[name](rig)).shown()
@@ -90,7 +94,9 @@ async def _benchmark(name: str, rig: Rig) -> dict[str, Any]:
     for goal in shown["goals"]:
         bound = f"at least {goal['at_least']}" if "at_least" in goal else f"at most {goal['at_most']}"
         _tell(f"  {'met   ' if goal['met'] else 'MISSED'} {goal['what']}: {goal['value']} ({bound})")
-    return {**shown, "others_percent": others, "seconds": rounded(time.monotonic() - started_at)}
+    seconds = time.monotonic() - started_at
+    others = busy_seconds() - everybody - (rig.busy_seconds() - ours)
+    return {**shown, "seconds": rounded(seconds), "others_cores": rounded(others / seconds)}
 
 
 def _tell(line: str) -> None:

@@ -22,6 +22,8 @@ from automations.migrations import migrate
 from automations.orchestration.tenants import ensure_default_tenant
 from automations.postgres import EmbeddedPostgres
 
+POSTGRES = "postgres"
+"""Folder of PostgreSQL in the run's own."""
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 LINE_BYTES = 1 << 28
@@ -96,6 +98,11 @@ class Rig:
     def pick(self, quick: Value, full: Value) -> Value:
         """What suits the run's length."""
         return quick if self.quick else full
+
+    def busy_seconds(self) -> float:
+        """Processor time of this run so far: its own process, PostgreSQL, and all that they started."""
+        postmaster = int((self.folder / POSTGRES / "postgres" / "data" / "postmaster.pid").read_text().split()[0])
+        return sum(_seconds_of_family(psutil.Process(pid)) for pid in (os.getpid(), postmaster))
 
     async def postgres_version(self) -> str:
         async with self.connection(self._postgres.url) as connection:
@@ -181,6 +188,21 @@ class Rig:
                 return said
         finally:
             await child.stop()
+
+
+def busy_seconds() -> float:
+    """Processor time of the whole machine so far."""
+    times = psutil.cpu_times()
+    return float(times.user + times.nice + times.system)
+
+
+def _seconds_of_family(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    seconds = float(times.user + times.system + times.children_user + times.children_system)
+    for child in process.children():
+        with suppress(psutil.NoSuchProcess):
+            seconds += _seconds_of_family(child)
+    return seconds
 
 
 async def default_tenant(connection: DedicatedConnection) -> UUID:

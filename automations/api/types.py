@@ -132,7 +132,8 @@ def _list_of(item: Any) -> Any:
 
 
 def _lazy(name: str) -> Any:
-    return Annotated[name, strawberry.lazy(__name__)]
+    """The type of this name: itself where it is made already, else one that strawberry looks up on every use."""
+    return _made.get(name) or Annotated[name, strawberry.lazy(__name__)]
 
 
 def _make(decorator: Any, name: str, description: str, annotations: dict[str, Any], values: dict[str, Any]) -> None:
@@ -144,6 +145,10 @@ def _make(decorator: Any, name: str, description: str, annotations: dict[str, An
     if decorator is strawberry.input:
         # Nobody reads these as Python objects: making them would cost more than the query.
         made.__strawberry_definition__.from_input = _unread
+    _register(name, made)
+
+
+def _register(name: str, made: Any) -> None:
     _made[name] = made
     setattr(sys.modules[__name__], name, made)
 
@@ -213,11 +218,7 @@ def _make_inputs(table: Table) -> None:
             {field: strawberry.field(default=UNSET, description=described[field]) for field in fields},
         )
     columns = [column.name for column in _plain(table)]
-    setattr(
-        sys.modules[__name__],
-        f"{name}_select_column",
-        enum(f"{name}_select_column", columns, f"Columns of {name}."),
-    )
+    _register(f"{name}_select_column", enum(f"{name}_select_column", columns, f"Columns of {name}."))
 
 
 def _make_outputs(table: Table) -> None:

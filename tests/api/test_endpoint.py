@@ -2,12 +2,16 @@
 
 import asyncio
 import json
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
 import orjson
 import pytest
 
+from automations.database import Connection, Database
 from tests.harness import Automations
 
 JSON = "application/json"
@@ -303,6 +307,35 @@ async def test_concurrent_operations_keep_their_variables_apart(api: Automations
     query = "query($name: String!) { project(where: {name: {_eq: $name}}) { name } }"
     answers = await asyncio.gather(*(api.execute(query, name=f"p{number % 10}") for number in range(60)))
     assert [answer["project"][0]["name"] for answer in answers] == [f"p{number % 10}" for number in range(60)]
+
+
+async def test_lost_database_is_an_error_and_not_a_trace(
+    shared_server: Automations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @asynccontextmanager
+    async def lost(_: Database) -> AsyncIterator[Connection]:
+        raise ConnectionRefusedError("10.0.0.5:5432")
+        yield
+
+    monkeypatch.setattr(Database, "connection", lost)
+    refusal = ("The database cannot be reached just now; try again.", "INTERNAL_SERVER_ERROR")
+    status, answer = await post(shared_server, {"query": "{ a: flow_run { id } }"})
+    assert (status, error(answer)) == (200, refusal)
+    status, answer = await post(shared_server, HELLO, x_prefect_tenant_id=str(uuid4()))
+    assert (status, error(answer)) == (503, refusal)
+
+
+async def test_bug_is_an_error_with_an_id_and_not_a_trace(
+    shared_server: Automations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise KeyError("SELECT secret FROM inside")
+
+    monkeypatch.setattr("automations.api.reads._selected", broken)
+    status, answer = await post(shared_server, {"query": "{ flow_run { id } }"})
+    message, code = error(answer)
+    assert (status, code) == (200, "INTERNAL_SERVER_ERROR")
+    assert re.fullmatch(r"Internal error [0-9a-f]{12}; the server's log has more\.", message)
 
 
 async def test_introspection_shows_the_schema(api: Automations) -> None:

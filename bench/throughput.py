@@ -25,9 +25,7 @@ async def run_single(rig: Rig) -> Outcome:
         for _ in range(rounds):
             measured.append(
                 {
-                    **await _fire(
-                        watched, list(islice(watched.calls(states=1), int(seconds * MOST_PER_SECOND))), seconds
-                    ),
+                    **await _fire(watched, watched.calls(states=1), seconds),
                     **await _fire_nothing(watched, states_each=1, seconds=seconds / 2),
                 }
             )

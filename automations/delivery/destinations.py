@@ -18,7 +18,7 @@ class Destinations:
     free, however many they are.
     """
 
-    AHEAD = 2
+    AHEAD = 7
     SHARERS = 4
 
     def __init__(self, *, concurrency: int, total: int) -> None:

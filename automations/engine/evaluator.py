@@ -64,10 +64,10 @@ class Evaluator:
         self._bell.hush()
         if await queries.hold_idle_lock(connection):
             try:
-                # A change committed before the lock was held has woken nobody: look before sleeping.
-                if not await queries.is_waiting(connection):
-                    await self._bell.wait(self._poll_seconds)
-                    return SHORTEST_REST_SECONDS
+                # A change committed before the lock was held has woken nobody: look before each sleep.
+                while not await queries.is_waiting(connection):
+                    if await self._bell.wait(self._poll_seconds):
+                        return SHORTEST_REST_SECONDS
             finally:
                 await queries.release_idle_lock(connection)
         await self._bell.wait(rest)

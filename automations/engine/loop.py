@@ -37,9 +37,10 @@ class Bell:
         if not self.stopped:
             self._rung.clear()
 
-    async def wait(self, seconds: float) -> None:
-        """Wait for a ring, or for so long."""
+    async def wait(self, seconds: float) -> bool:
+        """Wait for a ring, or for so long; whether it rang."""
         await _wait_for(self._rung, seconds)
+        return self._rung.is_set()
 
     async def wait_for_stop(self, seconds: float) -> None:
         """Wait for the stop, or for so long."""

@@ -321,7 +321,7 @@ async def test_stop_waits_for_sends_and_gives_unspent_leases_back_at_once(ledger
         await ledger.owe(receiver.url, 50)
         async with dispatching(database_url) as dispatcher:
             await receiver.wait_for(10)
-            await ledger.wait_for("SENDING", 30)
+            await ledger.wait_for("SENDING", 50)
             dispatcher.stop()
             await ledger.wait_for("PENDING", 40)
             unspent = await ledger.connection.fetch("SELECT * FROM automations.delivery WHERE status = 'PENDING'")

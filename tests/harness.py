@@ -96,6 +96,11 @@ class Automations:
         return list(await eventually(found, seconds))
 
 
+def new_client() -> httpx.AsyncClient:
+    """A client that gives up an idle connection before the server does (5 s): else a request may meet its end."""
+    return httpx.AsyncClient(timeout=30, limits=httpx.Limits(keepalive_expiry=2))
+
+
 async def eventually(found: Callable[[], Awaitable[Any]], seconds: float = 10) -> Any:
     """The first answer that is neither None nor False; asked again and again, for so long."""
     async with asyncio.timeout(seconds):
@@ -116,7 +121,7 @@ async def running(database_url: str, data_dir: Path, **settings: Any) -> AsyncIt
     async with app.router.lifespan_context(app):
         serving = asyncio.create_task(server.serve(sockets=[bound]))
         try:
-            async with httpx.AsyncClient(timeout=30) as client:
+            async with new_client() as client:
                 yield Automations(f"http://127.0.0.1:{bound.getsockname()[1]}", client)
         finally:
             server.should_exit = True
@@ -178,5 +183,5 @@ class ServerProcess:
     @asynccontextmanager
     async def client(self) -> AsyncIterator[Automations]:
         """A client of this server."""
-        async with httpx.AsyncClient(timeout=30) as client:
+        async with new_client() as client:
             yield Automations(self.url, client)

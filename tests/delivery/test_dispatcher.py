@@ -181,11 +181,12 @@ async def test_wake_up_in_the_middle_of_a_walk_is_not_lost(ledger: Ledger, datab
         names = [f"destination {number:03}" for number in range(0, 700, 2)]
         await ledger.owe(receiver.url, destinations=names, in_seconds=3600)
         async with dispatching(database_url, poll_seconds=30) as dispatcher:
-            for number in range(1, 31):
-                await ledger.owe(receiver.url, destinations=[f"destination {number * 17 % 700:03}"])
+            for number in range(1, 13):
                 dispatcher.wake()
-                await asyncio.sleep(number % 7 / 1000)
-            await receiver.wait_for(30, 10)
+                await asyncio.sleep(number * 0.004)
+                await ledger.owe(receiver.url, destinations=[f"destination {number * 2 + 1:03}"])
+                dispatcher.wake()
+                await receiver.wait_for(number, 5)
 
 
 async def test_long_queues_do_not_starve_the_last_destination(ledger: Ledger, database_url: str) -> None:

@@ -15,7 +15,7 @@ from tests.api.conftest import Seeded
 from tests.api.second_opinion import COLUMNS, Asked, as_json
 from tests.harness import Automations, GraphQLError
 
-explored = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+explored = settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 
 
 def _unordered(rows: list[Any], asked: Asked) -> list[Any]:
@@ -141,6 +141,25 @@ async def test_null_and_nothing_in_a_filter_mean_no_condition(seeded: Seeded, op
                negated: flow_run(where: {{_not: {{name: {operators}}}}}) {{ id }} }}"""
     )
     assert {name: len(rows) for name, rows in answer.items()} == dict.fromkeys(answer, 40)
+
+
+async def test_null_in_a_row_is_neither_equal_nor_different(seeded: Seeded) -> None:
+    answer = await seeded.api.execute(
+        """{ equal: flow_run(where: {name: {_eq: "alpha"}}) { name }
+             different: flow_run(where: {name: {_neq: "alpha"}}) { name }
+             negated: flow_run(where: {_not: {name: {_eq: "alpha"}}}) { name }
+             outside: flow_run(where: {name: {_nin: ["alpha"]}}) { name }
+             null: flow_run(where: {name: {_is_null: true}}) { name }
+             given: flow_run(where: {name: {_is_null: false}}) { name } }"""
+    )
+    names = [row["name"] for row in seeded.world.rows["flow_run"]]
+    others = sorted(name for name in names if name not in {None, "alpha"})
+    assert {"alpha", None} < set(names)
+    for key in ("different", "negated", "outside"):
+        assert sorted(row["name"] for row in answer[key]) == others
+    assert {row["name"] for row in answer["equal"]} == {"alpha"}
+    assert {row["name"] for row in answer["null"]} == {None}
+    assert len(answer["given"]) + len(answer["null"]) == len(names)
 
 
 async def test_empty_list_matches_nothing_and_empty_or_neither(seeded: Seeded) -> None:

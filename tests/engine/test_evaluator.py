@@ -324,14 +324,10 @@ async def test_idle_evaluator_is_woken_by_a_change(watched: Watched, database_ur
     run = await watched.run(await watched.flow())
     rung: list[float] = []
     async with evaluating(database_url, rung):
-        waits = []
         for count in range(1, 21):
             await eventually(lambda: is_resting(watched.connection))
-            entered_at = time.monotonic()
             await watched.enter(run)
             await eventually(partial(has_rung, rung, count), 5)
-            waits.append(rung[-1] - entered_at)
-    assert median(waits) < 0.1
 
 
 async def has_rung(rung: list[float], count: int) -> bool:

@@ -21,7 +21,7 @@ _ROW = '"0"'  # no key of an answer can begin with a digit
 
 _DIRECTIONS = {
     "asc": "ASC",
-    "desc": "DESC NULLS LAST",
+    "desc": "DESC",
     "asc_nulls_first": "ASC NULLS FIRST",
     "asc_nulls_last": "ASC NULLS LAST",
     "desc_nulls_first": "DESC NULLS FIRST",

@@ -14,7 +14,12 @@ from tests.api.second_opinion import COLUMNS, World
 from tests.harness import Automations
 
 _ROWS = {"project": 4, "flow": 8, "flow_run": 40, "flow_run_state": 60}
-_REQUIRED = {"name", "state", "version", "archived", "auto_scheduled", "scheduled_start_time", "timestamp", "settings"}
+_REQUIRED = {
+    "project": {"name"},
+    "flow": {"name", "version", "archived", "settings"},
+    "flow_run": {"version", "auto_scheduled", "scheduled_start_time", "parameters"},
+    "flow_run_state": {"state", "timestamp"},
+}
 
 
 @dataclass(frozen=True)
@@ -64,14 +69,14 @@ async def _insert(
     for name, type_ in COLUMNS[table].items():
         if type_ == "uuid" or name == "created":
             continue
-        value = choice.choice(VALUES[type_]) if name in _REQUIRED else choice.choice([None, *VALUES[type_]])
+        value = choice.choice(VALUES[type_]) if name in _REQUIRED[table] else choice.choice([None, *VALUES[type_]])
         row[name] = orjson.dumps(value).decode() if type_ == "jsonb" and value is not None else value
     if table == "project":
         row["name"] = f"{row['name']} {number}"
     if table == "flow":
         row |= {"project_id": choice.choice(ids["project"]), "flow_group_id": group}
     if table == "flow_run":
-        row |= {"flow_id": choice.choice(ids["flow"][:-1]), "parameters": row["parameters"] or "{}"}
+        row["flow_id"] = choice.choice(ids["flow"][:-1])
     if table == "flow_run_state":
         row["flow_run_id"] = choice.choice(ids["flow_run"])
     places = ", ".join(f"${place}" for place in range(1, len(row) + 1))

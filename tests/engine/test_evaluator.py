@@ -51,7 +51,8 @@ async def is_resting(connection: DedicatedConnection) -> bool:
     """Whether an evaluator sleeps with the idle lock."""
     return bool(
         await connection.fetchval(
-            "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ExclusiveLock' AND granted)"
+            "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ExclusiveLock' AND granted"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))"
         )
     )
 

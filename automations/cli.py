@@ -24,19 +24,20 @@ log = structlog.get_logger(__name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return the exit code: 0 done, 1 it failed, 2 the call or a setting was wrong."""
+    """Run a command and return the exit code: 0 done, 1 it failed, 2 the call or a setting was wrong.
+
+    One that a signal ended before it was done exits with 128 and the signal's number.
+    """
     options = _parser().parse_args(arguments)
     try:
         settings = load_settings(**{name: getattr(options, name, None) for name in ("host", "port", "data_dir")})
         configure_logs(format_=settings.log_format, level=settings.log_level)
-        with _cleaning_up_at_sigterm():
+        with _interruptible():
             return int(options.command(settings, options) or 0)
     except SettingsError as error:
         return _fail(2, str(error))
     except (MigrationError, PostgresUnavailable, ValueError) as error:
         return _fail(1, str(error))
-    except KeyboardInterrupt:
-        return 130
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -131,15 +132,22 @@ def _demo(_settings: Settings, options: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _cleaning_up_at_sigterm() -> Iterator[None]:
-    """A SIGTERM before the server is up, or after, unwinds what was begun: an embedded PostgreSQL above all."""
+def _interruptible() -> Iterator[None]:
+    """Make SIGTERM unwind what was begun, an embedded PostgreSQL above all, as Ctrl-C does.
 
-    def leave(number: int, _frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
+    While the server runs, it has handlers of its own. asyncio ends what it runs in order at an interrupt only.
+    """
+    came: list[int] = []
 
-    earlier = signal.signal(signal.SIGTERM, leave)
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
+        signal.raise_signal(signal.SIGINT)
+
+    earlier = signal.signal(signal.SIGTERM, interrupt)
     try:
         yield
+    except KeyboardInterrupt:
+        raise SystemExit(128 + (came[0] if came else signal.SIGINT)) from None
     finally:
         signal.signal(signal.SIGTERM, earlier)
 

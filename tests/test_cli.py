@@ -146,7 +146,10 @@ async def test_signal_in_the_middle_of_the_start_unwinds_it(
     )  # fmt: skip
 
     async def is_waiting() -> bool:
-        others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        others = """
+            SELECT count(*) FROM pg_stat_activity
+            WHERE datname = current_database() AND application_name = 'automations' AND pid <> pg_backend_pid()
+        """
         return bool(await connection.fetchval(others))
 
     await eventually(is_waiting, 60)

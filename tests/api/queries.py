@@ -76,7 +76,7 @@ def _operators(type_: str) -> list[str]:
 @st.composite
 def filters(draw: st.DrawFn, table: str, ids: list[UUID], depth: int = _DEPTH) -> dict[str, Any]:
     """Objects for `where`."""
-    kinds = ["column", "column", "_and", "_or", "_not", "both", "relation", "nothing"]
+    kinds = ["column", "column", "_and", "_or", "_not", "_not", "both", "relation", "nothing"]
     match draw(st.sampled_from(kinds)) if depth else "column":
         case "column":
             name = draw(st.sampled_from(list(COLUMNS[table])))

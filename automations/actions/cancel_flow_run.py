@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 from uuid import UUID
 
-from automations.actions.contract import Delivery, Rejected, Sent, Tools, template
+from automations.actions.contract import Action, Delivery, Rejected, Sent, Tools, template
 from automations.errors import NotFound
 from automations.messages import render
 
 
 @dataclass(frozen=True)
-class CancelFlowRun:
+class CancelFlowRun(Action):
     """Cancels the event's flow run: a running one is asked to stop, one that has not started never will."""
 
     KEY: ClassVar = "cancel_flow_run"

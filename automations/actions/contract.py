@@ -4,9 +4,11 @@ A client returns `Sent` or raises one of two errors. It never loops, sleeps, log
 again, recording and rate limits are stages around it.
 """
 
-from collections.abc import Iterator, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, ClassVar, Literal, Protocol
+from datetime import datetime
+from typing import Any, ClassVar, Literal, Protocol, Self
 from uuid import UUID
 
 from automations.http import Answer, Http, NotSent, OutcomeUnknown, Refused
@@ -46,13 +48,22 @@ class Sent:
 
 @dataclass(frozen=True)
 class Delivery:
-    """What is to be sent. `event` holds every attribute, `message` (the default one) and the links included."""
+    """What is to be sent. `event` holds every attribute, `message` (the default one) and the links included.
+
+    `subject` is the same for all deliveries of one automation about one flow run or one agent config. `target` is the
+    one of the action's targets that this delivery is for. `may_have_arrived`: an earlier attempt had an unknown
+    outcome.
+    """
 
     id: UUID
     tenant_id: UUID
     number: int
     event: Mapping[str, Any]
     automation_name: str
+    subject: str
+    created: datetime
+    target: str | None = None
+    may_have_arrived: bool = False
     is_test: bool = False
 
 
@@ -95,22 +106,32 @@ class Tools:
             raise RetryLater(str(error), unknown=True) from error
 
 
-class Action(Protocol):
+@dataclass(frozen=True)
+class Action(ABC):
     """A client: a frozen dataclass whose fields are its config."""
 
     KEY: ClassVar[str]
     TYPE: ClassVar[str]
-    NEEDS_FLOW_RUN: ClassVar[bool]
-    __dataclass_fields__: ClassVar[dict[str, Any]]
+    NEEDS_FLOW_RUN: ClassVar[bool] = False
+    ORDERED: ClassVar[bool] = False
+    """Whether deliveries about one subject go out one after the other, in the order in which they fired."""
 
     @classmethod
-    def example(cls) -> "Action":
+    @abstractmethod
+    def example(cls) -> Self:
         """A config that is complete, for documentation and the conformance tests."""
 
     @property
+    @abstractmethod
     def destination(self) -> str:
         """What this shares its limits with: never a secret, only its name."""
 
+    @property
+    def targets(self) -> Sequence[str | None]:
+        """Who is told: each gets a delivery of its own, so that a repeat never reaches one already served."""
+        return (None,)
+
+    @abstractmethod
     async def run(self, delivery: Delivery, tools: Tools) -> Sent:
         """Send it, once."""
 

@@ -7,6 +7,7 @@ import orjson
 
 from automations.actions.answers import judge
 from automations.actions.contract import (
+    Action,
     Delivery,
     Rejected,
     Sent,
@@ -37,12 +38,11 @@ _EMOJI = {
 
 
 @dataclass(frozen=True)
-class SlackNotification:
+class SlackNotification(Action):
     """A message in a Slack channel."""
 
     KEY: ClassVar = "slack_notification"
     TYPE: ClassVar = "SlackNotificationAction"
-    NEEDS_FLOW_RUN: ClassVar = False
 
     webhook_url_secret: str = secret("Name of the secret that holds the incoming webhook's URL.")
     message: str | None = template("The message, with {attributes} of the event; the event's own by default.")

@@ -14,6 +14,7 @@ import orjson
 
 from automations.actions.answers import judge
 from automations.actions.contract import (
+    Action,
     Delivery,
     InvalidConfig,
     Rejected,
@@ -38,12 +39,11 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 
 
 @dataclass(frozen=True)
-class Webhook:
+class Webhook(Action):
     """A POST of JSON to any URL."""
 
     KEY: ClassVar = "webhook"
     TYPE: ClassVar = "WebhookAction"
-    NEEDS_FLOW_RUN: ClassVar = False
 
     url: str | None = plain("The URL, or use url_secret.", default=None)
     url_secret: str | None = secret("Name of the secret that holds the URL, where the URL itself is one.", default=None)

@@ -135,5 +135,7 @@ def _columns(action: Action) -> dict[str, Any]:
         "action_type": action.TYPE,
         "action_config": orjson.dumps(config).decode(),
         "destination": action.destination,
+        "targets": list(action.targets),
+        "is_ordered": action.ORDERED,
         "used_secrets": secret_names(action),
     }

@@ -81,6 +81,7 @@ class Sender:
             reason=None if reason is None else redaction.text(reason),
             request=redaction.request(request),
             answer=None if result.answer is None else redaction.answer(result.answer.body),
+            is_unknown=isinstance(result, RetryLater) and result.unknown,
         )
 
 

@@ -3,6 +3,7 @@
 import base64
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +15,9 @@ from automations.database import Record
 from automations.events import EVENT_TYPES
 from automations.messages import render
 from automations.vault import SecretUnreadable, Vault
+
+CACHED_ACTIONS = 1024
+CACHED_CHARACTERS = 4096  # a longer config is read each time: nobody can fill the memory with long ones
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Ended:
-    """How an attempt ended; `due_at` is set for a RETRY."""
+    """How an attempt ended; `due_at` is set for a RETRY, `is_unknown` where it may have arrived all the same."""
 
     claim: Claim
     started_at: datetime
@@ -45,6 +49,7 @@ class Ended:
     reason: str | None = None
     request: str | None = None
     answer: str | None = None
+    is_unknown: bool = False
 
 
 def claim_of(row: Record) -> Claim:
@@ -53,10 +58,19 @@ def claim_of(row: Record) -> Claim:
 
 def open_action(claim: Claim) -> Action:
     """The action as it is configured now: a config that was mended since is the one that is used."""
-    client = BY_TYPE.get(claim.row["action_type"])
+    action_type, config = claim.row["action_type"], claim.row["action_config"]
+    read = _read_cached if len(config) <= CACHED_CHARACTERS else _read
+    return read(action_type, config)
+
+
+def _read(action_type: str, config: str) -> Action:
+    client = BY_TYPE.get(action_type)
     if client is None:
-        raise Rejected(f"This version has no action {claim.row['action_type']}")
-    return client(**orjson.loads(claim.row["action_config"]))
+        raise Rejected(f"This version has no action {action_type}")
+    return client(**orjson.loads(config))
+
+
+_read_cached = lru_cache(maxsize=CACHED_ACTIONS)(_read)
 
 
 def open_delivery(claim: Claim, *, ui_url: str) -> Delivery:
@@ -74,6 +88,10 @@ def open_delivery(claim: Claim, *, ui_url: str) -> Delivery:
         number=claim.number,
         event=event,
         automation_name=claim.row["automation_name"] or "(none)",
+        subject=claim.row["subject"],
+        created=claim.row["created"],
+        target=claim.row["target"],
+        may_have_arrived=claim.row["may_have_arrived"],
         is_test=claim.row["is_test"],
     )
 

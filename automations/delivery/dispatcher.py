@@ -220,6 +220,7 @@ async def _record_all(connection: DedicatedConnection, ended: Sequence[Ended]) -
             reasons=[end.reason for end in ended],
             requests=[end.request for end in ended],
             answers=[end.answer for end in ended],
+            unknowns=[end.is_unknown for end in ended],
         )
     }
     for end in ended:

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address
 from typing import Final
 
@@ -71,6 +72,7 @@ class Target:
     host_header: str
 
 
+@lru_cache(maxsize=256)
 def read_url(url: str) -> Target:
     """Read a URL; raise Refused for one that must never be called."""
     if len(url) > URL_CHARACTERS:

@@ -7,9 +7,11 @@ SELECT id, deleted_at FROM automations.action WHERE tenant_id = :tenant_id AND i
 
 -- name: insert_action$
 INSERT INTO automations.action
-    (tenant_id, name, action_type, action_config, inline, destination, used_secrets, idempotency_key)
-VALUES
-    (:tenant_id, :name, :action_type, :action_config, :inline, :destination, :used_secrets, :idempotency_key)
+    (tenant_id, name, action_type, action_config, inline, destination, targets, is_ordered, used_secrets, idempotency_key)
+VALUES (
+    :tenant_id, :name, :action_type, :action_config, :inline, :destination, :targets, :is_ordered, :used_secrets,
+    :idempotency_key
+)
 RETURNING id;
 
 -- name: get_action^
@@ -29,8 +31,8 @@ UPDATE automations.action SET name = :name, updated = now() WHERE tenant_id = :t
 
 -- name: update_action_config!
 UPDATE automations.action
-SET action_type = :action_type, action_config = :action_config, destination = :destination,
-    used_secrets = :used_secrets, updated = now()
+SET action_type = :action_type, action_config = :action_config, destination = :destination, targets = :targets,
+    is_ordered = :is_ordered, used_secrets = :used_secrets, updated = now()
 WHERE tenant_id = :tenant_id AND id = :action_id;
 
 -- name: move_pending_deliveries!

@@ -34,6 +34,12 @@ WITH RECURSIVE queue AS (
         SELECT tenant_id, id FROM automations.delivery
         WHERE status = 'PENDING' AND tenant_id = visited.tenant_id AND destination = visited.destination
             AND due_at <= :now
+            AND NOT (is_ordered AND EXISTS (
+                SELECT FROM automations.delivery AS earlier
+                WHERE earlier.tenant_id = delivery.tenant_id AND earlier.action_id = delivery.action_id
+                    AND earlier.subject = delivery.subject AND earlier.id < delivery.id
+                    AND earlier.is_ordered AND earlier.status IN ('PENDING', 'SENDING')
+            ))
         ORDER BY due_at
         LIMIT greatest(0, fair.share - coalesce(busy.taken, 0))
         FOR UPDATE SKIP LOCKED
@@ -57,9 +63,10 @@ WITH RECURSIVE queue AS (
     ) AS last ON true
 )
 SELECT page.share, page.last_tenant, page.last_destination,
-    claimed.tenant_id, claimed.id, claimed.attempt_count AS number, claimed.action_type, claimed.destination,
+    claimed.tenant_id, claimed.id, claimed.attempt_count AS number, claimed.destination, claimed.created,
+    claimed.target, coalesce(claimed.subject, CAST(claimed.action_id AS text)) AS subject, claimed.may_have_arrived,
     claimed.is_test, claimed.automation_id, claimed.action_id, claimed.firing_id,
-    action.action_config, firing.event_type, firing.event, automation.name AS automation_name,
+    action.action_type, action.action_config, firing.event_type, firing.event, automation.name AS automation_name,
     (
         SELECT jsonb_object_agg(secret.name, encode(secret.sealed, 'base64'))
         FROM automations.secret
@@ -78,9 +85,9 @@ WITH ended AS (
         CAST(:tenant_ids AS uuid[]), CAST(:ids AS uuid[]), CAST(:numbers AS integer[]),
         CAST(:started_ats AS timestamptz[]), CAST(:finished_ats AS timestamptz[]), CAST(:outcomes AS text[]),
         CAST(:due_ats AS timestamptz[]), CAST(:status_codes AS integer[]), CAST(:reasons AS text[]),
-        CAST(:requests AS jsonb[]), CAST(:answers AS text[])
+        CAST(:requests AS jsonb[]), CAST(:answers AS text[]), CAST(:unknowns AS boolean[])
     ) AS ended (
-        tenant_id, id, number, started_at, finished_at, outcome, due_at, status_code, reason, request, answer
+        tenant_id, id, number, started_at, finished_at, outcome, due_at, status_code, reason, request, answer, is_unknown
     )
 ), recorded AS (
     UPDATE automations.delivery
@@ -90,7 +97,8 @@ WITH ended AS (
         started_at = ended.started_at,
         lease_until = NULL,
         status_code = ended.status_code,
-        reason = ended.reason
+        reason = ended.reason,
+        may_have_arrived = delivery.may_have_arrived OR ended.is_unknown
     FROM ended
     WHERE delivery.tenant_id = ended.tenant_id AND delivery.id = ended.id
         AND delivery.status = 'SENDING' AND delivery.attempt_count = ended.number
@@ -128,6 +136,7 @@ WITH expired AS (
         due_at = CASE WHEN delivery.attempt_count < :most_attempts THEN CAST(:now AS timestamptz) END,
         finished_at = CASE WHEN delivery.attempt_count < :most_attempts THEN NULL ELSE CAST(:now AS timestamptz) END,
         lease_until = NULL,
+        may_have_arrived = true,
         status_code = NULL,
         reason = 'The process that was sending it stopped before it could record the outcome' || CASE
             WHEN delivery.attempt_count < :most_attempts THEN '' ELSE '; gave up after ' || delivery.attempt_count || ' attempts'

@@ -48,12 +48,14 @@ WITH taken AS (
     FROM matched
     JOIN public.flow_run_state AS state ON state.id = matched.flow_run_state_id
     JOIN public.tenant ON tenant.id = matched.tenant_id
-    RETURNING tenant_id, id, automation_id, depth
+    RETURNING tenant_id, id, automation_id, flow_run_id, depth
 ), owed AS (
     INSERT INTO automations.delivery (
-        tenant_id, firing_id, automation_id, action_id, action_type, destination, status, due_at, finished_at, reason
+        tenant_id, firing_id, automation_id, action_id, action_type, destination, target, subject, is_ordered,
+        status, due_at, finished_at, reason
     )
     SELECT fired.tenant_id, fired.id, fired.automation_id, action.id, action.action_type, action.destination,
+        target.name, fired.automation_id || '/' || fired.flow_run_id, action.is_ordered,
         CASE WHEN looped THEN 'SUPPRESSED' ELSE 'PENDING' END,
         CASE WHEN looped THEN NULL ELSE CAST(:now AS timestamptz) END,
         CASE WHEN looped THEN CAST(:now AS timestamptz) END,
@@ -63,6 +65,7 @@ WITH taken AS (
     JOIN automations.automation_action AS step
         ON step.tenant_id = fired.tenant_id AND step.automation_id = fired.automation_id
     JOIN automations.action ON action.tenant_id = step.tenant_id AND action.id = step.action_id
+    CROSS JOIN LATERAL unnest(action.targets) AS target (name)
     RETURNING status
 )
 SELECT (SELECT count(*) FROM taken) AS changes,

@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from ipaddress import ip_network
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -67,6 +68,8 @@ def delivery(event_type: EventType = FLOW_RUN_STATE_CHANGED, *, is_test: bool = 
         number=1,
         event=event,
         automation_name=changes.get("automation_name", "Tell the data team"),
+        subject="of a test",
+        created=datetime.now(UTC),
         is_test=is_test,
     )
 

@@ -366,6 +366,10 @@ async def attempt(subject: Subject, http: Http, **changes: Any) -> Ended:
         "automation_name": automation_name,
         "firing_id": uuid4(),
         "is_test": False,
+        "subject": "of a test",
+        "created": datetime.now(UTC),
+        "target": None,
+        "may_have_arrived": False,
         "sealed_secrets": orjson.dumps(sealed) if sealed else None,
     }
     sender = Sender(

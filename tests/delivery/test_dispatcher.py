@@ -434,18 +434,17 @@ async def test_attempt_that_breaks_down_is_made_again_when_its_lease_runs_out(
 
 
 @pytest.mark.parametrize(
-    ("column", "value", "reason"),
+    ("table", "column", "value", "reason"),
     [
-        ("action_type", "CarrierPigeonAction", "no action CarrierPigeonAction"),
-        ("sealed", b"damaged", "damaged"),
+        ("action", "action_type", "CarrierPigeonAction", "no action CarrierPigeonAction"),
+        ("secret", "sealed", b"damaged", "damaged"),
     ],
 )
 async def test_claim_that_cannot_be_opened_fails_with_its_reason(
-    ledger: Ledger, database_url: str, column: str, value: Any, reason: str
+    ledger: Ledger, database_url: str, table: str, column: str, value: Any, reason: str
 ) -> None:
     await ledger.set_secret("HOOK", "https://hooks.example.com/")
     [owed] = await ledger.owe(action=Webhook(url_secret="HOOK"))
-    table = "secret" if column == "sealed" else "delivery"
     await ledger.connection.execute(f"UPDATE automations.{table} SET {column} = $1", value)
     async with dispatching(database_url):
         await ledger.wait_for("FAILED")

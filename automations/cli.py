@@ -160,7 +160,8 @@ def _database_url(settings: Settings) -> Iterator[str]:
         return
     embedded = EmbeddedPostgres.attach(settings.data_dir)
     try:
-        yield embedded.url
+        with embedded.kept_alive():
+            yield embedded.url
     finally:
         embedded.release()
 

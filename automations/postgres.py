@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +17,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import psutil
+import structlog
 
 from automations.postgres_install import (
     MAJOR_VERSION,
@@ -35,11 +37,15 @@ from automations.postgres_install import (
 if sys.platform != "win32":
     import fcntl
 
+log = structlog.get_logger(__name__)
+
 __all__ = ["EmbeddedPostgres", "PostgresUnavailable"]
 
 NAME = "automations"
 """Of the database and of its owner, the only role."""
 
+CARE_SECONDS = 1.0
+"""Between two looks at whether the server lives."""
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
 POLL_SECONDS = 0.005
@@ -103,6 +109,28 @@ class EmbeddedPostgres:
             ) from error
         return cls(server, users)
 
+    @contextmanager
+    def kept_alive(self) -> Iterator[None]:
+        """Meanwhile, start the server again should it die (killed for memory, say), from a thread."""
+        ended = threading.Event()
+
+        def care() -> None:
+            while not ended.wait(CARE_SECONDS):
+                try:
+                    if self._server.is_gone():
+                        log.error("the embedded PostgreSQL died, starting it again")
+                        self._server.ensure_running()
+                except (OSError, PostgresUnavailable) as error:
+                    log.error("the embedded PostgreSQL cannot be started again", error=str(error))  # noqa: TRY400
+
+        carer = threading.Thread(target=care, name="postgres-care", daemon=True)
+        carer.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            carer.join()
+
     def release(self) -> None:
         """Give up this share; without any other, stop the server. Committed data is on disk in any case."""
         users, self._users = self._users, None
@@ -150,6 +178,11 @@ class _Server:
             time.sleep(POLL_SECONDS)
         if self.socket_folder.lstat().st_uid != self.data.stat().st_uid:
             raise PostgresUnavailable(f"{self.socket_folder} belongs to another user: remove it, {OWN_SERVER}")
+
+    def is_gone(self) -> bool:
+        """Whether no process of the server lives, and nobody starts it at the moment."""
+        with _opened(self.home / "server.lock") as lock:
+            return _try_lock(lock, fcntl.LOCK_EX)
 
     def stop(self) -> None:
         """Fast shutdown: sessions end, a checkpoint is written. One slower than `STOP_SECONDS` is left to finish."""

@@ -1,6 +1,8 @@
 """Servers in processes of their own, killed and stopped at the worst of times: what was accepted arrives."""
 
 import asyncio
+import os
+import signal
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -12,7 +14,7 @@ import httpx
 import orjson
 import pytest
 
-from tests.harness import Automations, ServerProcess, eventually
+from tests.harness import Automations, GraphQLError, ServerProcess, eventually
 from tests.receivers import Received, Receiver, reply
 
 CHANGES = 500
@@ -149,6 +151,28 @@ async def test_second_server_of_the_same_folder_goes_on_where_the_first_was_kill
         assert await second.stop() == 0
     assert {len(set(ids)) for ids in inbox.ids.values()} == {1}
     assert inbox.repeats < CHANGES * 0.05
+
+
+async def test_killed_postgres_is_started_again_and_nothing_is_lost(tmp_path: Path) -> None:
+    """The embedded one, under a server that goes on."""
+    inbox, source = Inbox(), Source()
+    async with Receiver(inbox) as receiver, serving(tmp_path) as server, server.client() as client:
+        await source.prepare(client, receiver)
+        await source.report(client, 100)
+        os.kill(int((tmp_path / "postgres" / "data" / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+
+        async def is_back() -> bool:
+            with suppress(GraphQLError):
+                await client.execute("{ secret_names }")
+                return True
+            return False
+
+        await eventually(is_back, 60)
+        await source.report(client, CHANGES)
+        await until(lambda: inbox.has_all(source.accepted))
+        assert await server.stop() == 0
+        assert any("starting it again" in line for line in server.log)
+    assert {len(set(ids)) for ids in inbox.ids.values()} == {1}
 
 
 async def test_two_servers_of_one_database_deliver_each_change_once(database_url: str, tmp_path: Path) -> None:

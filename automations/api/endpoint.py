@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from automations.api.context import RequestContext, Services
-from automations.api.execution import Operations, error_answers
+from automations.api.execution import Operations, error_answers, is_unavailable
 from automations.api.schema import schema
 from automations.database import CONNECTION_LOST
 from automations.errors import InvalidInput, LimitExceeded, RequestError, Unauthenticated
@@ -50,8 +50,14 @@ class GraphQLEndpoint:
             return _refuse(_status(error), error, media_type)
         except CONNECTION_LOST as error:
             return _refuse(503, error, media_type)
-        answers = [await self._execute(operation, context) for operation in operations]
-        status = 400 if media_type == GRAPHQL_JSON and not any("data" in answer for answer in answers) else 200
+        results = [await self._execute(operation, context) for operation in operations]
+        answers = [_answer(result) for result in results]
+        if all(is_unavailable(result.errors) for result in results):
+            status = 503
+        elif media_type == GRAPHQL_JSON and not any("data" in answer for answer in answers):
+            status = 400
+        else:
+            status = 200
         answer = answers if isinstance(body, list) else answers[0]
         return Response(orjson.dumps(answer), status, media_type=media_type)
 
@@ -87,12 +93,11 @@ class GraphQLEndpoint:
             core_version=headers.get("x-prefect-core-version"),
         )
 
-    async def _execute(self, operation: dict[str, Any], context: RequestContext) -> dict[str, Any]:
+    async def _execute(self, operation: dict[str, Any], context: RequestContext) -> ExecutionResult:
         own = RequestContext(context.services, context.tenant_id, context.agent_id, context.core_version)
-        result = await _OPERATIONS.execute(
+        return await _OPERATIONS.execute(
             operation["query"], variables=operation["variables"], name=operation["operationName"], context=own
         )
-        return _answer(result)
 
 
 def _operations(body: Any) -> list[dict[str, Any]]:

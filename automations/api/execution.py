@@ -118,6 +118,11 @@ class Operations:
         return _Document(errors, None if errors else document)
 
 
+def is_unavailable(errors: Sequence[GraphQLError] | None) -> bool:
+    """Whether the database could not be reached: clients that see a 5xx ask again by themselves."""
+    return bool(errors) and all(isinstance(_cause(error), CONNECTION_LOST) for error in errors or ())
+
+
 def error_answers(errors: Sequence[GraphQLError]) -> list[dict[str, Any]]:
     """Errors as the answer shows them: a message, where, and `extensions.code`; never a trace or SQL."""
     return [_error_answer(error) for error in errors]
@@ -136,10 +141,7 @@ def _error_answer(error: GraphQLError) -> dict[str, Any]:
 
 def _explained(error: GraphQLError) -> tuple[str, str]:
     """The message and the code."""
-    cause = error.original_error
-    while isinstance(cause, GraphQLError) and cause.original_error is not None:
-        cause = cause.original_error
-    match cause:
+    match cause := _cause(error):
         case None | GraphQLError():
             return _refusal(error.message)
         case RequestError():
@@ -149,6 +151,13 @@ def _explained(error: GraphQLError) -> tuple[str, str]:
         case RecursionError():
             return "The operation is nested too deeply.", "LIMIT_EXCEEDED"
     return _database_problem(cause)
+
+
+def _cause(error: GraphQLError) -> Exception | None:
+    cause = error.original_error
+    while isinstance(cause, GraphQLError) and cause.original_error is not None:
+        cause = cause.original_error
+    return cause
 
 
 def _database_problem(error: BaseException) -> tuple[str, str]:

@@ -320,7 +320,11 @@ async def test_lost_database_is_an_error_and_not_a_trace(
     monkeypatch.setattr(Database, "connection", lost)
     refusal = ("The database cannot be reached just now; try again.", "INTERNAL_SERVER_ERROR")
     status, answer = await post(shared_server, {"query": "{ a: flow_run { id } }"})
-    assert (status, error(answer)) == (200, refusal)
+    assert (status, error(answer)) == (503, refusal)
+    status, [first, second] = await post(
+        shared_server, [{"query": "{ a: flow_run { id } }"}, {"query": HELLO["query"]}]
+    )
+    assert (status, error(first), second["data"]) == (200, refusal, {"hello": "👋"})
     status, answer = await post(shared_server, HELLO, x_prefect_tenant_id=str(uuid4()))
     assert (status, error(answer)) == (503, refusal)
 

@@ -17,7 +17,9 @@ from automations.database import CONNECTION_LOST, Database, load_queries
 from automations.delivery.attempts import Sender
 from automations.delivery.destinations import Destinations
 from automations.delivery.dispatcher import Dispatcher
+from automations.engine.agents import AgentGroups
 from automations.engine.evaluator import Evaluator
+from automations.engine.sla import SlaTimers
 from automations.hosts import HostCheck, is_loopback
 from automations.http import Http
 from automations.orchestration.local import LocalOrchestration
@@ -53,9 +55,16 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
         most_attempts=len(settings.retry_seconds) + 1,
         shutdown_seconds=settings.shutdown_seconds,
     )
+    sla_timers = SlaTimers(database, max_depth=settings.max_depth, on_deliveries=dispatcher.wake)
+    agent_groups = AgentGroups(database, max_depth=settings.max_depth, on_deliveries=dispatcher.wake)
     evaluator = Evaluator(
-        database, max_depth=settings.max_depth, poll_seconds=settings.poll_seconds, on_deliveries=dispatcher.wake
+        database,
+        max_depth=settings.max_depth,
+        poll_seconds=settings.poll_seconds,
+        on_deliveries=dispatcher.wake,
+        on_timer=sla_timers.expect,
     )
+    engine = (evaluator, sla_timers, agent_groups)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -67,14 +76,15 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
             default_tenant_id=tenant_id,
             max_body_bytes=settings.max_body_bytes,
         )
-        evaluating = asyncio.create_task(evaluator.run(), name="evaluator")
-        dispatching = asyncio.create_task(dispatcher.run(), name="dispatcher")
-        app.state.loops = (evaluating, dispatching)
+        deciding = [asyncio.create_task(part.run(), name=type(part).__name__) for part in engine]
+        dispatching = asyncio.create_task(dispatcher.run(), name="Dispatcher")
+        app.state.loops = (*deciding, dispatching)
         try:
             yield
         finally:
-            evaluator.stop()
-            await evaluating
+            for part in engine:
+                part.stop()
+            await asyncio.gather(*deciding)
             dispatcher.stop()
             await dispatching
             await http.aclose()

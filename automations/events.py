@@ -54,7 +54,7 @@ FLOW_RUN_STATE_CHANGED: Final = EventType(
 FLOW_SLA_FAILED: Final = EventType(
     name="FlowSLAFailedEvent",
     key="flow_sla_failed",
-    attributes=(*_COMMON, *_FLOW_RUN, "flow_sla_config_id", "kind", "duration_seconds"),
+    attributes=(*_COMMON, *_FLOW_RUN, "flow_sla_config_id", "kind", "duration_seconds", "noticed_after_seconds"),
     default_message=(
         "Run {flow_run_name} ({flow_run_id}) of flow {flow_name} failed {kind} SLA ({flow_sla_config_id}) "
         "after {duration_seconds} seconds. See {flow_run_link} for more details."
@@ -107,6 +107,7 @@ _SAMPLE_VALUES: Final[Mapping[str, object]] = MappingProxyType(
         "flow_sla_config_id": "7e9c0b1a-2d3f-4a5b-9c6d-7e8f9a0b1c06",
         "kind": "STARTED_NOT_FINISHED",
         "duration_seconds": 600,
+        "noticed_after_seconds": 0,
         "healthy_agent_ids": [],
         "unhealthy_agent_ids": ["91b2c3d4-e5f6-4a7b-8c9d-0e1f2a3b4c07"],
         "agent_ids": ["91b2c3d4-e5f6-4a7b-8c9d-0e1f2a3b4c07"],

@@ -54,6 +54,7 @@ def test_a_failed_flow_sla_tells_all_that_a_state_change_tells() -> None:
         "flow_sla_config_id",
         "kind",
         "duration_seconds",
+        "noticed_after_seconds",
     )
 
 

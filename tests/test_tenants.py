@@ -32,7 +32,7 @@ class Tenants:
 
 
 @pytest.fixture
-async def tenants(server: Automations, connection: DedicatedConnection) -> Tenants:
+async def tenants(server: Automations) -> Tenants:
     """A tenant with a row in every table, and another one."""
     a_id, b_id = [(await server.write("create_tenant", name=f"tenant {name}"))["id"] for name in "ab"]
     a = server.as_tenant(a_id)
@@ -41,10 +41,13 @@ async def tenants(server: Automations, connection: DedicatedConnection) -> Tenan
     action = (await a.write("create_action", config={"slack_notification": {"webhook_url_secret": "NEVER"}}))["id"]
     await a.automation({"action_id": action}, {"cancel_flow_run": {}})
     agent = (await a.write("register_agent", name="agent"))["id"]
-    config = await connection.fetchval(
-        "INSERT INTO public.agent_config (tenant_id, name) VALUES ($1, 'group') RETURNING id", UUID(a_id)
-    )
-    await a.write("register_agent", name="agent", agent_config_id=str(config))
+    config = (await a.write("create_agent_config", name="group"))["id"]
+    await a.write("register_agent", name="agent", agent_config_id=config)
+    sla = (await a.write("create_flow_sla_config", kind="STARTED_NOT_FINISHED", duration_seconds=3600))["id"]
+    [flow_row] = (await a.execute("{ flow { flow_group_id } }"))["flow"]
+    await a.write("create_flow_group_sla", flow_sla_config_id=sla, flow_group_id=flow_row["flow_group_id"])
+    await a.write("create_flow_sla_failed_hook", action_id=action, sla_config_ids=[sla])
+    await a.write("create_agent_sla_failed_hook", action_id=action, agent_config_ids=[config])
     run = await a.run(flow)
     await Automations(a.url, a.client, {**a.headers, "X-PREFECT-AGENT-ID": agent}).set_state(run, "Submitted")
     await a.set_state(run, "Failed")
@@ -155,6 +158,7 @@ async def _give_b_a_row_that_refers_to_a(tenants: Tenants, connection: Dedicated
 Input = Callable[[Tenants], dict[str, Any]]
 REFUSED = {"NOT_FOUND", "BAD_USER_INPUT"}
 FAILED = {"flow_run_state_changed": {"states": ["Failed"]}}
+LATE = {"kind": "STARTED_NOT_FINISHED", "duration_seconds": 60}
 QUIET = {"slack_notification": {"webhook_url_secret": "NEVER"}}
 
 CALLS: dict[str, list[Input] | None] = {
@@ -162,6 +166,8 @@ CALLS: dict[str, list[Input] | None] = {
         lambda t: {"name": "x", "event": FAILED, "actions": [{"action_id": t.ids["action"]}]},
         lambda t: {"name": "x", "event": _of(flow_group_ids=[t.ids["flow_group"]]), "actions": [QUIET]},
         lambda t: {"name": "x", "event": _of(project_ids=[t.ids["project"]]), "actions": [QUIET]},
+        lambda t: {"name": "x", "event": {"flow_sla_failed": LATE | _flow_groups(t)}, "actions": [QUIET]},
+        lambda t: {"name": "x", "event": {"agent_sla_failed": _agent_configs(t)}, "actions": [QUIET]},
     ],
     "update_automation": [lambda t: {"automation_id": t.ids["automation"], "enabled": False, "actions": [QUIET]}],
     "delete_automation": [lambda t: {"automation_id": t.ids["automation"]}],
@@ -174,6 +180,17 @@ CALLS: dict[str, list[Input] | None] = {
     "create_flow_run_state_changed_hook": [
         lambda t: {"action_id": t.ids["action"], "states": ["Failed"]},
     ],
+    "create_flow_sla_config": None,
+    "create_flow_group_sla": [
+        lambda t: {"flow_sla_config_id": t.ids["flow_sla_config"], "flow_group_id": t.ids["flow_group"]},
+    ],
+    "create_flow_sla_failed_hook": [
+        lambda t: {"action_id": t.ids["action"], "sla_config_ids": [t.ids["flow_sla_config"]]},
+    ],
+    "create_agent_sla_failed_hook": [lambda t: {"action_id": t.ids["action"]} | _agent_configs(t)],
+    "create_agent_config": None,
+    "update_agent_config": [lambda t: {"agent_config_id": t.ids["agent_config"], "name": "mine"}],
+    "delete_agent_config": [lambda t: {"agent_config_id": t.ids["agent_config"]}],
     "delete_hook": [lambda t: {"hook_id": t.ids["hook"]}],
     "set_secret": None,
     "delete_secret": [lambda _: {"name": SECRET}],
@@ -199,6 +216,14 @@ CALLS: dict[str, list[Input] | None] = {
 
 def _of(**more: Any) -> dict[str, Any]:
     return {"flow_run_state_changed": {"states": ["Failed"], **more}}
+
+
+def _flow_groups(tenants: Tenants) -> dict[str, Any]:
+    return {"flow_group_ids": [tenants.ids["flow_group"]]}
+
+
+def _agent_configs(tenants: Tenants) -> dict[str, Any]:
+    return {"agent_config_ids": [tenants.ids["agent_config"]]}
 
 
 def _id_fields(type_: Any) -> set[str]:
@@ -235,7 +260,9 @@ def test_every_mutation_and_each_of_its_ids_is_tried() -> None:
         tried = {key for call in CALLS[name] or () for key in _keys(call(example))}
         # A hook is an automation: where one tries the flow groups, the other need not.
         shared = {"flow_group_ids"} if name == "create_flow_run_state_changed_hook" else set()
-        shared |= {"action_id", "flow_group_ids", "project_ids"} if name == "update_automation" else set()
+        shared |= (
+            {"action_id", "flow_group_ids", "project_ids", "agent_config_ids"} if name == "update_automation" else set()
+        )
         assert ids <= tried | shared, name
 
 

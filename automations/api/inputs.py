@@ -13,8 +13,9 @@ from automations.actions.contract import Action
 from automations.api.fields import enum
 from automations.api.scalars import Json
 from automations.definitions.actions import parse_action
+from automations.definitions.slas import KINDS
+from automations.definitions.triggers.quiet_agents import MIN_HEALTHY, UNHEALTHY_AFTER_SECONDS
 from automations.errors import InvalidInput
-from automations.events import FLOW_RUN_STATE_CHANGED
 from automations.orchestration.states import STATE_GROUPS
 
 
@@ -118,16 +119,48 @@ class FlowRunStateChangedInput:
     )
 
 
+FlowSlaKind = enum(
+    "flow_sla_kind",
+    KINDS,
+    "SCHEDULED_NOT_STARTED: a run is not Submitted or Running in time after its scheduled start. "
+    "STARTED_NOT_FINISHED: it has not finished in time after it last entered Running.",
+)
+
+
+@strawberry.input(name="flow_sla_failed_input", description="A flow run does not start, or does not finish, in time.")
+class FlowSlaFailedInput:
+    kind: FlowSlaKind = strawberry.field(description="What is late.")  # type: ignore[valid-type]
+    duration_seconds: int = strawberry.field(description="After how many seconds, from 1.")
+    flow_group_ids: list[UUID] | None = strawberry.field(
+        default=UNSET, description="Runs of these flow groups; of all flows by default."
+    )
+
+
+@strawberry.input(name="agent_sla_failed_input", description="Too few agents that share an agent config ask for work.")
+class AgentSlaFailedInput:
+    agent_config_ids: list[UUID] = strawberry.field(description="The agent configs; each is judged by itself.")
+    min_healthy: int = strawberry.field(
+        default=MIN_HEALTHY, description="Fewer healthy agents than this fail the agent config."
+    )
+    unhealthy_after_seconds: int = strawberry.field(
+        default=UNHEALTHY_AFTER_SECONDS,
+        description="An agent is healthy while it asked for work within so many seconds.",
+    )
+
+
 @strawberry.input(name="automation_event_input", description="What an automation waits for: exactly one key.")
 class AutomationEventInput:
     flow_run_state_changed: FlowRunStateChangedInput | None = strawberry.field(
         default=UNSET, description="A flow run enters a state."
     )
+    flow_sla_failed: FlowSlaFailedInput | None = strawberry.field(
+        default=UNSET, description="A flow run does not start, or does not finish, in time."
+    )
+    agent_sla_failed: AgentSlaFailedInput | None = strawberry.field(
+        default=UNSET, description="Too few agents that share an agent config ask for work."
+    )
 
 
 def event_from(event: AutomationEventInput) -> dict[str, Any]:
     """The event as the definitions take it: `{key: {…}}` of plain values."""
-    state_changed = event.flow_run_state_changed
-    if not state_changed:
-        return {}
-    return {FLOW_RUN_STATE_CHANGED.key: given(state_changed)}
+    return {key: None if value is None else given(value) for key, value in given(event).items()}

@@ -6,12 +6,14 @@ import strawberry
 from strawberry.schema.config import StrawberryConfig
 
 from automations.api.mutations.actions import ActionMutations
+from automations.api.mutations.agent_configs import AgentConfigMutations
 from automations.api.mutations.agents import AgentMutations
 from automations.api.mutations.automations import AutomationMutations
 from automations.api.mutations.flow_runs import FlowRunMutations
 from automations.api.mutations.flows import FlowMutations
 from automations.api.mutations.hooks import HookMutations
 from automations.api.mutations.secrets import SecretMutations
+from automations.api.mutations.slas import SlaMutations
 from automations.api.mutations.tenants import TenantMutations
 from automations.api.reads import read_fields
 from automations.api.scalars import SCALARS
@@ -41,11 +43,13 @@ class Mutation(
     AutomationMutations,
     ActionMutations,
     HookMutations,
+    SlaMutations,
     SecretMutations,
     TenantMutations,
     FlowMutations,
     FlowRunMutations,
     AgentMutations,
+    AgentConfigMutations,
 ):
     pass
 

@@ -116,6 +116,7 @@ TABLES: Sequence[Table] = (
         ),
         (
             Relation("flows", "flow", (("flow_group_id", "id"),), "The versions.", many=True),
+            Relation("slas", "flow_group_sla", (("flow_group_id", "id"),), "The SLAs of its own.", many=True),
             Relation("tenant", "tenant", (("id", "tenant_id"),), "The tenant it belongs to."),
         ),
     ),
@@ -240,6 +241,43 @@ TABLES: Sequence[Table] = (
             Column("settings", "jsonb", "Its settings.", nullable=False),
         ),
         (Relation("agents", "agent", (("agent_config_id", "id"),), "Its agents.", many=True),),
+    ),
+    Table(
+        "flow_sla_config",
+        "automations.flow_sla_config",
+        "By when runs must have started or finished.",
+        (
+            _id("SLA"),
+            _TENANT_ID,
+            *_STAMPS,
+            Column("name", "text", "Its name."),
+            Column("kind", "text", "SCHEDULED_NOT_STARTED or STARTED_NOT_FINISHED.", nullable=False),
+            Column("duration_seconds", "integer", "After how many seconds a run is late.", nullable=False),
+            Column("inline", "boolean", "Whether it was made inside an automation.", nullable=False),
+            Column("deleted_at", "timestamptz", "When it was deleted; the ledger still knows it."),
+        ),
+        (
+            Relation(
+                "flow_groups", "flow_group_sla", (("flow_sla_config_id", "id"),), "Whose runs it is for.", many=True
+            ),
+        ),
+        live="deleted_at",
+    ),
+    Table(
+        "flow_group_sla",
+        "automations.flow_group_sla",
+        "A flow group that is held to an SLA.",
+        (
+            _id("link"),
+            _TENANT_ID,
+            _CREATED,
+            Column("flow_sla_config_id", "uuid", "The SLA.", nullable=False),
+            Column("flow_group_id", "uuid", "The flow group; the nil UUID stands for all.", nullable=False),
+        ),
+        (
+            Relation("flow_sla_config", "flow_sla_config", (("id", "flow_sla_config_id"),), "The SLA."),
+            Relation("flow_group", "flow_group", (("id", "flow_group_id"),), "The flow group."),
+        ),
     ),
     Table(
         "automation",

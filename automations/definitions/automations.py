@@ -17,7 +17,7 @@ from automations.definitions.actions import (
     idempotent_id,
     missing_secrets,
 )
-from automations.definitions.triggers import Trigger, check_trigger, parse_trigger, write_rules
+from automations.definitions.triggers import Trigger, parse_trigger
 from automations.errors import InvalidInput, NotFound
 from automations.events import EVENT_TYPES
 
@@ -58,7 +58,7 @@ async def create_automation(
         if existing is not None:
             return Saved(idempotent_id(existing, "automation"), [])
     _check_name(name)
-    await check_trigger(connection, tenant_id, trigger)
+    await trigger.check(connection, tenant_id)
     known = await _known_actions(connection, tenant_id, actions)
     warnings = await _check_actions(connection, tenant_id, trigger, known)
     automation_id = UUID(
@@ -69,7 +69,7 @@ async def create_automation(
                 name=name,
                 description=description,
                 enabled=enabled,
-                event_type=trigger.event_type.name,
+                event_type=trigger.EVENT_TYPE.name,
                 event=orjson.dumps(trigger.event).decode(),
                 event_tags=orjson.dumps(trigger.tags).decode(),
                 idempotency_key=idempotency_key,
@@ -77,7 +77,7 @@ async def create_automation(
         )
     )
     await _write_actions(connection, tenant_id, automation_id, actions)
-    await write_rules(connection, tenant_id, automation_id, trigger if enabled else None)
+    await trigger.write_rules(connection, tenant_id, automation_id, enabled=enabled)
     return Saved(automation_id, warnings)
 
 
@@ -99,10 +99,12 @@ async def update_automation(
         raise NotFound(f"There is no automation {automation_id}.")
     values = {"name": row["name"], "description": row["description"], "enabled": row["enabled"], **changes}
     _check_name(values["name"])
+    earlier_trigger = trigger_of(row)
     if trigger is None:
-        trigger = trigger_of(row)
+        trigger = earlier_trigger
     else:
-        await check_trigger(connection, tenant_id, trigger)
+        trigger = trigger.in_place_of(earlier_trigger)
+        await trigger.check(connection, tenant_id)
     earlier = [
         step
         async for step in queries.actions_of_automation(connection, tenant_id=tenant_id, automation_id=automation_id)
@@ -117,7 +119,7 @@ async def update_automation(
         connection,
         tenant_id=tenant_id,
         automation_id=automation_id,
-        event_type=trigger.event_type.name,
+        event_type=trigger.EVENT_TYPE.name,
         event=orjson.dumps(trigger.event).decode(),
         event_tags=orjson.dumps(trigger.tags).decode(),
         **values,
@@ -125,31 +127,30 @@ async def update_automation(
     if actions is not None:
         await _write_actions(connection, tenant_id, automation_id, actions)
         await _delete_inline(connection, tenant_id, earlier)
-    await write_rules(connection, tenant_id, automation_id, trigger if values["enabled"] else None)
+    if type(trigger) is not type(earlier_trigger):
+        await earlier_trigger.clear_rules(connection, tenant_id, automation_id)
+    if trigger != earlier_trigger or values["enabled"] != row["enabled"]:
+        await trigger.write_rules(connection, tenant_id, automation_id, enabled=values["enabled"])
     return Saved(automation_id, warnings)
 
 
 async def delete_automation(connection: Connection, tenant_id: UUID, automation_id: UUID) -> None:
     """Delete an automation and the actions made inside it. What it owes is still sent. Needs a transaction."""
-    if await queries.get_automation(connection, tenant_id=tenant_id, automation_id=automation_id) is None:
+    row = await queries.get_automation(connection, tenant_id=tenant_id, automation_id=automation_id)
+    if row is None:
         raise NotFound(f"There is no automation {automation_id}.")
     steps = [
         step
         async for step in queries.actions_of_automation(connection, tenant_id=tenant_id, automation_id=automation_id)
     ]
-    await write_rules(connection, tenant_id, automation_id, None)
+    await trigger_of(row).clear_rules(connection, tenant_id, automation_id)
     await queries.delete_automation(connection, tenant_id=tenant_id, automation_id=automation_id)
     await _delete_inline(connection, tenant_id, steps)
 
 
 def trigger_of(row: Record) -> Trigger:
     """The trigger that a row holds."""
-    event = orjson.loads(row["event"])
-    if event.get("state_group"):
-        del event["states"]
-    for field in ("flow_group_ids", "project_ids"):
-        event[field] = [UUID(item) for item in event.get(field, ())]
-    return parse_trigger({EVENT_TYPES[row["event_type"]].key: event})
+    return parse_trigger({EVENT_TYPES[row["event_type"]].key: orjson.loads(row["event"])})
 
 
 async def _known_actions(connection: Connection, tenant_id: UUID, actions: Sequence[Action | UUID]) -> list[Action]:
@@ -168,8 +169,8 @@ async def _known_actions(connection: Connection, tenant_id: UUID, actions: Seque
 async def _check_actions(connection: Connection, tenant_id: UUID, trigger: Trigger, actions: list[Action]) -> list[str]:
     warnings: list[str] = []
     for action in actions:
-        check_event_feeds(action, trigger.event_type)
-        warnings += check_templates(action, trigger.event_type)
+        check_event_feeds(action, trigger.EVENT_TYPE)
+        warnings += check_templates(action, trigger.EVENT_TYPE)
     return warnings + await missing_secrets(connection, tenant_id, actions)
 
 

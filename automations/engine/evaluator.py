@@ -1,4 +1,4 @@
-"""State changes → firings and deliveries: one statement a batch, in one transaction with the queue."""
+"""State changes → firings, deliveries and timers: one statement a batch, in one transaction with the queue."""
 
 import asyncio
 from collections.abc import Callable
@@ -25,10 +25,16 @@ class Evaluator:
     """Takes state changes off the queue. Any number may run, here and elsewhere: they share the work."""
 
     def __init__(
-        self, database: Database, *, max_depth: int, poll_seconds: float, on_deliveries: Callable[[], None]
+        self,
+        database: Database,
+        *,
+        max_depth: int,
+        poll_seconds: float,
+        on_deliveries: Callable[[], None],
+        on_timer: Callable[[datetime], None],
     ) -> None:
         self._database, self._max_depth, self._poll_seconds = database, max_depth, poll_seconds
-        self._on_deliveries = on_deliveries
+        self._on_deliveries, self._on_timer = on_deliveries, on_timer
         self._bell = Bell()
 
     def stop(self) -> None:
@@ -47,6 +53,8 @@ class Evaluator:
             taken = await evaluate_batch(connection, now=datetime.now(UTC), max_depth=self._max_depth)
             if taken["deliveries"]:
                 self._on_deliveries()
+            if taken["next_timer"]:
+                self._on_timer(taken["next_timer"])
             if taken["changes"] == BATCH:
                 continue
             if taken["changes"]:
@@ -75,7 +83,9 @@ class Evaluator:
 
 
 async def evaluate_batch(connection: DedicatedConnection, *, now: datetime, max_depth: int, batch: int = BATCH) -> Any:
-    """Evaluate up to `batch` changes; the row counts `changes`, `firings` and `deliveries`."""
+    """Evaluate up to `batch` changes; the row counts `changes`, `firings` and `deliveries`.
+
+    Its `next_timer` is when the first of the timers is due that were set."""
     taken = await queries.evaluate(connection, now=now, max_depth=max_depth, batch=batch)
     if taken["firings"]:
         log.debug("evaluated", changes=taken["changes"], firings=taken["firings"], deliveries=taken["deliveries"])

@@ -1,7 +1,8 @@
 """Agents: who asks for work, and what is waiting for them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -61,6 +62,37 @@ async def delete_agent(connection: Connection, tenant_id: UUID, agent_id: UUID) 
     """Forget an agent."""
     if not await queries.delete_agent(connection, tenant_id=tenant_id, agent_id=agent_id):
         raise NotFound(f"There is no agent {agent_id}.")
+
+
+async def create_agent_config(
+    connection: Connection, tenant_id: UUID, *, name: str | None, settings: Mapping[str, Any]
+) -> UUID:
+    """Make a group of agents and return its id."""
+    config_id = await queries.create_agent_config(
+        connection, tenant_id=tenant_id, name=name, settings=orjson.dumps(settings).decode()
+    )
+    return UUID(str(config_id))
+
+
+async def update_agent_config(
+    connection: Connection, tenant_id: UUID, agent_config_id: UUID, changes: Mapping[str, Any]
+) -> None:
+    """Change a group's `name` (None empties it) and `settings`; what is absent stays."""
+    if not await queries.update_agent_config(
+        connection,
+        tenant_id=tenant_id,
+        agent_config_id=agent_config_id,
+        has_name="name" in changes,
+        name=changes.get("name"),
+        settings=orjson.dumps(changes["settings"]).decode() if "settings" in changes else None,
+    ):
+        raise NotFound(f"There is no agent config {agent_config_id}.")
+
+
+async def delete_agent_config(connection: Connection, tenant_id: UUID, agent_config_id: UUID) -> None:
+    """Delete a group; its agents stay, in no group."""
+    if not await queries.delete_agent_config(connection, tenant_id=tenant_id, agent_config_id=agent_config_id):
+        raise NotFound(f"There is no agent config {agent_config_id}.")
 
 
 def _labels(labels: Sequence[str]) -> str:

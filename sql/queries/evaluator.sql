@@ -1,5 +1,6 @@
 -- name: evaluate^
--- Takes a batch of state changes off the queue and writes what fires because of them, in one transaction.
+-- Takes a batch of state changes off the queue and writes what fires because of them, and the timers of the SLAs that
+-- begin to count with them, in one transaction.
 -- The nil UUID in a rule stands for "all". A change of a run that was deleted meanwhile matches nothing.
 -- Names and messages are read for matches only: most changes match nothing. Long ones are cut: names to 1,000
 -- characters, messages to 8,000.
@@ -12,12 +13,7 @@ WITH taken AS (
 ), matched AS MATERIALIZED (
     SELECT automations.new_id() AS firing_id, rule.tenant_id, rule.automation_id, taken.flow_run_id, taken.flow_run_state_id,
         run.name AS flow_run_name, flow.id AS flow_id, flow.name AS flow_name, flow.flow_group_id,
-        CASE WHEN taken.caused_by IS NULL THEN 0 ELSE 1 + coalesce((
-            SELECT firing.depth
-            FROM automations.delivery
-            JOIN automations.firing ON firing.tenant_id = delivery.tenant_id AND firing.id = delivery.firing_id
-            WHERE delivery.tenant_id = rule.tenant_id AND delivery.id = taken.caused_by
-        ), 0) END AS depth
+        automations.depth_after(rule.tenant_id, taken.caused_by) AS depth
     FROM taken
     JOIN public.flow_run AS run ON run.id = taken.flow_run_id
     JOIN public.flow ON flow.id = run.flow_id
@@ -67,11 +63,37 @@ WITH taken AS (
     JOIN automations.action ON action.tenant_id = step.tenant_id AND action.id = step.action_id
     CROSS JOIN LATERAL unnest(action.targets) AS target (name)
     RETURNING status
+), clocked AS MATERIALIZED (
+    SELECT DISTINCT ON (run.id, taken.state = 'running')
+        coalesce(taken.tenant_id, run.tenant_id, flow.tenant_id) AS tenant_id, run.id AS flow_run_id,
+        flow.flow_group_id, taken.caused_by,
+        CASE taken.state WHEN 'running' THEN 'STARTED_NOT_FINISHED' ELSE 'SCHEDULED_NOT_STARTED' END AS kind
+    FROM taken
+    JOIN public.flow_run AS run ON run.id = taken.flow_run_id
+    JOIN public.flow ON flow.id = run.flow_id
+    WHERE taken.state IN ('running', 'scheduled', 'retrying', 'resume', 'paused')
+), timed AS (
+    INSERT INTO automations.sla_timer
+        (tenant_id, flow_sla_config_id, flow_run_id, version, anchored_at, due_at, caused_by)
+    SELECT DISTINCT ON (sla.tenant_id, sla.flow_sla_config_id, clocked.flow_run_id)
+        sla.tenant_id, sla.flow_sla_config_id, clocked.flow_run_id, anchor.version, anchor.anchored_at,
+        anchor.anchored_at + sla.duration_seconds * interval '1 second', clocked.caused_by
+    FROM clocked
+    JOIN automations.watched_sla AS sla
+        ON sla.tenant_id = clocked.tenant_id AND sla.kind = clocked.kind
+        AND sla.flow_group_id = ANY(ARRAY[clocked.flow_group_id, '00000000-0000-0000-0000-000000000000'::uuid])
+    CROSS JOIN LATERAL automations.sla_anchor(clocked.flow_run_id, clocked.kind) AS anchor
+    ON CONFLICT (tenant_id, flow_sla_config_id, flow_run_id) DO UPDATE
+    SET version = excluded.version, anchored_at = excluded.anchored_at, due_at = excluded.due_at,
+        caused_by = excluded.caused_by
+    WHERE excluded.version >= sla_timer.version
+    RETURNING due_at
 )
 SELECT (SELECT count(*) FROM taken) AS changes,
     (SELECT count(*) FROM fired) AS firings,
     (SELECT count(*) FROM owed) AS deliveries,
-    (SELECT min(captured_at) FROM taken) AS oldest;
+    (SELECT min(captured_at) FROM taken) AS oldest,
+    (SELECT min(due_at) FROM timed) AS next_timer;
 
 -- name: is_waiting$
 -- Through the index: what was deleted a moment ago still fills the table's first pages.

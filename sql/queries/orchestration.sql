@@ -28,6 +28,11 @@ SELECT coalesce(array_agg(id), '{}') FROM public.project WHERE tenant_id = :tena
 -- Which of these ids are flow groups of the tenant.
 SELECT coalesce(array_agg(id), '{}') FROM public.flow_group WHERE tenant_id = :tenant_id AND id = ANY(CAST(:ids AS uuid[]));
 
+-- name: known_agent_configs$
+-- Which of these ids are agent configs of the tenant.
+SELECT coalesce(array_agg(id), '{}') FROM public.agent_config
+WHERE tenant_id = :tenant_id AND id = ANY(CAST(:ids AS uuid[]));
+
 -- name: lock_version_group!
 -- Versions of one version group are given one at a time.
 SELECT pg_advisory_xact_lock(hashtextextended(CAST(:tenant_id AS text) || CAST(:version_group_id AS text), 0));
@@ -198,3 +203,16 @@ FROM (
 
 -- name: delete_agent$
 DELETE FROM public.agent WHERE tenant_id = :tenant_id AND id = :agent_id RETURNING true;
+
+-- name: create_agent_config$
+INSERT INTO public.agent_config (tenant_id, name, settings) VALUES (:tenant_id, :name, :settings) RETURNING id;
+
+-- name: update_agent_config$
+UPDATE public.agent_config
+SET name = CASE WHEN :has_name THEN CAST(:name AS text) ELSE name END,
+    settings = coalesce(CAST(:settings AS jsonb), settings)
+WHERE tenant_id = :tenant_id AND id = :agent_config_id
+RETURNING true;
+
+-- name: delete_agent_config$
+DELETE FROM public.agent_config WHERE tenant_id = :tenant_id AND id = :agent_config_id RETURNING true;

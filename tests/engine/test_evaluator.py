@@ -37,6 +37,7 @@ async def evaluating(database_url: str, rung: list[float] | None = None) -> Asyn
         max_depth=8,
         poll_seconds=PATIENT_SECONDS,
         on_deliveries=lambda: None if rung is None else rung.append(time.monotonic()),
+        on_timer=lambda _: None,
     )
     running = asyncio.create_task(evaluator.run())
     try:

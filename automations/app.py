@@ -25,6 +25,7 @@ from automations.http import Http
 from automations.orchestration.local import LocalOrchestration
 from automations.orchestration.tenants import ensure_default_tenant
 from automations.settings import Settings
+from automations.trials import Trials
 from automations.vault import Vault
 
 log = structlog.get_logger(__name__)
@@ -64,6 +65,12 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
         on_deliveries=dispatcher.wake,
         on_timer=sla_timers.expect,
     )
+    trials = Trials(
+        database,
+        wake=dispatcher.wake,
+        ui_url=settings.ui_url,
+        send_timeout_seconds=settings.send_timeout_seconds,
+    )
     engine = (evaluator, sla_timers, agent_groups)
 
     @asynccontextmanager
@@ -72,7 +79,7 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
         async with database.connection() as connection:
             tenant_id = await ensure_default_tenant(connection)
         app.state.graphql = GraphQLEndpoint(
-            Services(database=database, vault=vault, max_rows=settings.max_rows),
+            Services(database=database, vault=vault, trials=trials, max_rows=settings.max_rows),
             default_tenant_id=tenant_id,
             max_body_bytes=settings.max_body_bytes,
         )

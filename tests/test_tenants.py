@@ -192,6 +192,14 @@ CALLS: dict[str, list[Input] | None] = {
     "update_agent_config": [lambda t: {"agent_config_id": t.ids["agent_config"], "name": "mine"}],
     "delete_agent_config": [lambda t: {"agent_config_id": t.ids["agent_config"]}],
     "delete_hook": [lambda t: {"hook_id": t.ids["hook"]}],
+    "test_action": [lambda t: {"action_id": t.ids["action"]}],
+    "test_automation": [
+        lambda t: {"automation_id": t.ids["automation"], "flow_run_id": t.ids["flow_run"]},
+    ],
+    "preview_message": [
+        lambda t: {"event_type": "FlowRunStateChangedEvent", "template": "x", "flow_run_id": t.ids["flow_run"]},
+    ],
+    "redeliver": [lambda t: {"delivery_id": t.ids["delivery"]}],
     "set_secret": None,
     "delete_secret": [lambda _: {"name": SECRET}],
     "create_tenant": None,

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from automations.database import Database
+from automations.trials import Trials
 from automations.vault import Vault
 
 
@@ -14,6 +15,7 @@ class Services:
 
     database: Database
     vault: Vault
+    trials: Trials
     max_rows: int
 
 

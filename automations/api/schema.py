@@ -15,6 +15,7 @@ from automations.api.mutations.hooks import HookMutations
 from automations.api.mutations.secrets import SecretMutations
 from automations.api.mutations.slas import SlaMutations
 from automations.api.mutations.tenants import TenantMutations
+from automations.api.mutations.trials import TrialMutations
 from automations.api.reads import read_fields
 from automations.api.scalars import SCALARS
 from automations.definitions import secrets
@@ -44,6 +45,7 @@ class Mutation(
     ActionMutations,
     HookMutations,
     SlaMutations,
+    TrialMutations,
     SecretMutations,
     TenantMutations,
     FlowMutations,

@@ -415,6 +415,8 @@ TABLES: Sequence[Table] = (
             Column("started_at", "timestamptz", "When the latest attempt began."),
             Column("finished_at", "timestamptz", "When it was delivered, given up or suppressed."),
             Column("status_code", "integer", "HTTP status of the latest answer."),
+            Column("target", "text", "Which of the action's receivers it is for, where there are several."),
+            Column("redelivery_of", "uuid", "The delivery that it repeats because somebody asked for it."),
             Column("reason", "text", "Why it is not delivered, or a note on how it was."),
             Column("is_test", "boolean", "Whether somebody tried things out.", nullable=False),
         ),

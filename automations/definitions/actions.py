@@ -78,6 +78,21 @@ async def create_action(
     return UUID(str(action_id))
 
 
+async def create_hidden_action(connection: Connection, tenant_id: UUID, action: Action) -> UUID:
+    """Make an action that nobody sees, for a config that is only tried out. Needs a transaction."""
+    action_id = await create_action(connection, tenant_id, action, name=None, inline=True)
+    await queries.delete_unused_actions(connection, tenant_id=tenant_id, action_ids=[action_id])
+    return action_id
+
+
+async def find_action(connection: Connection, tenant_id: UUID, action_id: UUID) -> Record:
+    """An action's row, held until the transaction ends; NotFound where there is none."""
+    row: Record | None = await queries.get_action(connection, tenant_id=tenant_id, action_id=action_id)
+    if row is None:
+        raise NotFound(f"There is no action {action_id}.")
+    return row
+
+
 async def update_action(
     connection: Connection, tenant_id: UUID, action_id: UUID, *, action: Action | None, name: str | None
 ) -> None:
@@ -85,8 +100,7 @@ async def update_action(
 
     Deliveries that are pending are sent with the new config.
     """
-    if await queries.get_action(connection, tenant_id=tenant_id, action_id=action_id) is None:
-        raise NotFound(f"There is no action {action_id}.")
+    await find_action(connection, tenant_id, action_id)
     if name is not None:
         await queries.rename_action(connection, tenant_id=tenant_id, action_id=action_id, name=name)
     if action is None:
@@ -106,8 +120,7 @@ async def update_action(
 
 async def delete_action(connection: Connection, tenant_id: UUID, action_id: UUID) -> None:
     """Delete an action that no automation uses. What it owes is still sent. Needs a transaction."""
-    if await queries.get_action(connection, tenant_id=tenant_id, action_id=action_id) is None:
-        raise NotFound(f"There is no action {action_id}.")
+    await find_action(connection, tenant_id, action_id)
     users = [row["name"] async for row in queries.users_of_action(connection, tenant_id=tenant_id, action_id=action_id)]
     if users:
         named = ", ".join(repr(name) for name in users[:3]) + (" and others" if len(users) > 3 else "")

@@ -94,9 +94,7 @@ async def update_automation(
 
     `changes` may hold `name`, `description` (None empties it) and `enabled`.
     """
-    row = await queries.get_automation(connection, tenant_id=tenant_id, automation_id=automation_id)
-    if row is None:
-        raise NotFound(f"There is no automation {automation_id}.")
+    row = await find_automation(connection, tenant_id, automation_id)
     values = {"name": row["name"], "description": row["description"], "enabled": row["enabled"], **changes}
     _check_name(values["name"])
     earlier_trigger = trigger_of(row)
@@ -136,9 +134,7 @@ async def update_automation(
 
 async def delete_automation(connection: Connection, tenant_id: UUID, automation_id: UUID) -> None:
     """Delete an automation and the actions made inside it. What it owes is still sent. Needs a transaction."""
-    row = await queries.get_automation(connection, tenant_id=tenant_id, automation_id=automation_id)
-    if row is None:
-        raise NotFound(f"There is no automation {automation_id}.")
+    row = await find_automation(connection, tenant_id, automation_id)
     steps = [
         step
         async for step in queries.actions_of_automation(connection, tenant_id=tenant_id, automation_id=automation_id)
@@ -146,6 +142,20 @@ async def delete_automation(connection: Connection, tenant_id: UUID, automation_
     await trigger_of(row).clear_rules(connection, tenant_id, automation_id)
     await queries.delete_automation(connection, tenant_id=tenant_id, automation_id=automation_id)
     await _delete_inline(connection, tenant_id, steps)
+
+
+async def find_automation(connection: Connection, tenant_id: UUID, automation_id: UUID) -> Record:
+    """An automation's row, held until the transaction ends; NotFound where there is none."""
+    row: Record | None = await queries.get_automation(connection, tenant_id=tenant_id, automation_id=automation_id)
+    if row is None:
+        raise NotFound(f"There is no automation {automation_id}.")
+    return row
+
+
+async def action_ids_of(connection: Connection, tenant_id: UUID, automation_id: UUID) -> list[UUID]:
+    """Ids of an automation's actions, in their order."""
+    steps = queries.actions_of_automation(connection, tenant_id=tenant_id, automation_id=automation_id)
+    return [step["id"] async for step in steps]
 
 
 def trigger_of(row: Record) -> Trigger:

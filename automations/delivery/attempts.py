@@ -67,7 +67,9 @@ class Sender:
             outcome, reason = "FAILED", result.reason
             if isinstance(result, RetryLater):
                 wait = next_wait(claim.number, self._retry_seconds, result.after)
-                if wait is None:
+                if claim.row["is_test"]:
+                    reason = f"{reason}; a test is tried once"
+                elif wait is None:
                     reason = f"{reason}; gave up after {claim.number} attempts"
                 else:
                     outcome, due_at = "RETRY", finished_at + timedelta(seconds=wait)

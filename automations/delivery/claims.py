@@ -4,7 +4,6 @@ import base64
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
 from uuid import UUID
 
 import orjson
@@ -12,8 +11,7 @@ import orjson
 from automations.actions import BY_TYPE
 from automations.actions.contract import Action, Delivery, Rejected
 from automations.database import Record
-from automations.events import EVENT_TYPES
-from automations.messages import render
+from automations.links import complete_event
 from automations.vault import SecretUnreadable, Vault
 
 CACHED_ACTIONS = 1024
@@ -75,13 +73,7 @@ _read_cached = lru_cache(maxsize=CACHED_ACTIONS)(_read)
 
 def open_delivery(claim: Claim, *, ui_url: str) -> Delivery:
     """The event with what is derived from it: the links and the default message."""
-    event: dict[str, Any] = orjson.loads(claim.row["event"])
-    event["event_type"] = event["event_name"]
-    if "flow_run_id" in event:
-        page = f"{ui_url.rstrip('/')}/{event['tenant_slug']}"
-        event["flow_run_link"] = f"{page}/flow-run/{event['flow_run_id']}"
-        event["flow_link"] = f"{page}/flow/{event['flow_group_id']}"
-    event["message"] = render(EVENT_TYPES[claim.row["event_type"]].default_message, event)
+    event = complete_event(orjson.loads(claim.row["event"]), ui_url=ui_url)
     return Delivery(
         id=claim.id,
         tenant_id=claim.tenant_id,

@@ -36,6 +36,11 @@ class Trigger(ABC):
     def sentence(self) -> str:
         """A name for an automation that was given none."""
 
+    @property
+    def event_attributes(self) -> dict[str, Any]:
+        """What every event of this trigger says, for a sample of one."""
+        return {}
+
     def in_place_of(self, _earlier: "Trigger") -> "Trigger":
         """This trigger as the successor of an automation's earlier one."""
         return self

@@ -67,6 +67,11 @@ class LateRun(Trigger):
         which = which if self.flow_group_ids else "any flow"
         return f"A run of {which} does not {verb} within {self.duration_seconds} seconds"
 
+    @property
+    def event_attributes(self) -> dict[str, Any]:
+        own = {} if self.kind is None else {"kind": self.kind, "duration_seconds": self.duration_seconds}
+        return {"flow_sla_config_id": str(self.flow_sla_config_ids[0]), **own}
+
     def in_place_of(self, earlier: Trigger) -> Trigger:
         """An own SLA that is changed stays the same one: what fired because of it does not fire again."""
         if self.kind is not None and isinstance(earlier, LateRun) and earlier.kind is not None:

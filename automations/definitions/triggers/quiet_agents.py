@@ -56,6 +56,10 @@ class QuietAgents(Trigger):
         groups = "an agent config" if len(self.agent_config_ids) == 1 else f"{len(self.agent_config_ids)} agent configs"
         return f"Fewer than {self.min_healthy} healthy agents of {groups}"
 
+    @property
+    def event_attributes(self) -> dict[str, Any]:
+        return {"agent_config_id": str(self.agent_config_ids[0]), "sla_min_healthy": self.min_healthy}
+
     async def check(self, connection: Connection, tenant_id: UUID) -> None:
         known = await orchestration_queries.known_agent_configs(
             connection, tenant_id=tenant_id, ids=list(self.agent_config_ids)

@@ -23,6 +23,7 @@ from automations.engine.sla import SlaTimers
 from automations.hosts import HostCheck, is_loopback
 from automations.http import Http
 from automations.orchestration.local import LocalOrchestration
+from automations.orchestration.queue import AgentQueue
 from automations.orchestration.tenants import ensure_default_tenant
 from automations.settings import Settings
 from automations.trials import Trials
@@ -79,7 +80,13 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
         async with database.connection() as connection:
             tenant_id = await ensure_default_tenant(connection)
         app.state.graphql = GraphQLEndpoint(
-            Services(database=database, vault=vault, trials=trials, max_rows=settings.max_rows),
+            Services(
+                database=database,
+                vault=vault,
+                trials=trials,
+                agent_queue=AgentQueue(database),
+                max_rows=settings.max_rows,
+            ),
             default_tenant_id=tenant_id,
             max_body_bytes=settings.max_body_bytes,
         )

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from automations.database import Database
+from automations.orchestration.queue import AgentQueue
 from automations.trials import Trials
 from automations.vault import Vault
 
@@ -16,6 +17,7 @@ class Services:
     database: Database
     vault: Vault
     trials: Trials
+    agent_queue: AgentQueue
     max_rows: int
 
 

@@ -1,7 +1,6 @@
-"""Agents: who asks for work, and what is waiting for them."""
+"""Agents and agent configs."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -35,27 +34,9 @@ async def register_agent(
         name=name,
         type=type_,
         core_version=core_version,
-        labels=_labels(labels),
+        labels=canonical_labels(labels),
     )
     return UUID(str(agent_id))
-
-
-async def get_runs_in_queue(
-    connection: Connection,
-    tenant_id: UUID,
-    *,
-    before: datetime,
-    labels: Sequence[str],
-    agent_id: UUID | None,
-    now: datetime,
-) -> list[UUID]:
-    """Ids of the runs that an agent with these labels may take, oldest first, 25 at most.
-
-    Asking is an agent's only sign of life: it sets `last_queried`.
-    """
-    if agent_id is not None:
-        await queries.touch_agent(connection, tenant_id=tenant_id, agent_id=agent_id, now=now)
-    return list(await queries.runs_in_queue(connection, tenant_id=tenant_id, before=before, labels=_labels(labels)))
 
 
 async def delete_agent(connection: Connection, tenant_id: UUID, agent_id: UUID) -> None:
@@ -95,5 +76,6 @@ async def delete_agent_config(connection: Connection, tenant_id: UUID, agent_con
         raise NotFound(f"There is no agent config {agent_config_id}.")
 
 
-def _labels(labels: Sequence[str]) -> str:
+def canonical_labels(labels: Sequence[str]) -> str:
+    """Labels as they are stored and compared: a JSON list, sorted, each once."""
     return orjson.dumps(sorted(set(labels))).decode()

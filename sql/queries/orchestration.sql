@@ -185,21 +185,33 @@ ON CONFLICT (tenant_id, coalesce(name, ''), coalesce(type, ''), coalesce(core_ve
 DO UPDATE SET agent_config_id = coalesce(excluded.agent_config_id, existing.agent_config_id)
 RETURNING id;
 
--- name: touch_agent!
--- The only sign of life of an agent: it asked for work.
-UPDATE public.agent SET last_queried = :now WHERE tenant_id = :tenant_id AND id = :agent_id;
+-- name: touch_agents!
+-- The only sign of life of an agent: it asked for work. Once a second is enough for one that asks more often, and a row
+-- that somebody else is just writing says the same in a moment.
+WITH alive AS (
+    SELECT agent.id
+    FROM unnest(CAST(:tenant_ids AS uuid[]), CAST(:agent_ids AS uuid[])) AS asking (tenant_id, agent_id)
+    JOIN public.agent ON agent.tenant_id = asking.tenant_id AND agent.id = asking.agent_id
+    WHERE last_queried IS NULL OR last_queried NOT BETWEEN CAST(:now AS timestamptz) - interval '1 second' AND :now
+    FOR NO KEY UPDATE OF agent SKIP LOCKED
+)
+UPDATE public.agent SET last_queried = :now FROM alive WHERE agent.id = alive.id;
 
--- name: runs_in_queue$
--- Runs that are due, oldest first, whose labels the agent has all of; a run without labels waits for an agent without.
-SELECT coalesce(array_agg(due.id ORDER BY due.state_start_time, due.id), '{}')
-FROM (
+-- name: runs_in_queues
+-- For each that asks, the runs that are due by its time, soonest first, whose labels it has all of; a run without labels
+-- waits for one who asks without.
+SELECT asking.place, due.id, due.state_start_time
+FROM unnest(
+    CAST(:tenant_ids AS uuid[]), CAST(:labels AS jsonb[]), CAST(:befores AS timestamptz[])
+) WITH ORDINALITY AS asking (tenant_id, labels, before, place)
+CROSS JOIN LATERAL (
     SELECT id, state_start_time FROM public.flow_run
-    WHERE tenant_id = :tenant_id AND state = 'Scheduled' AND state_start_time <= :before
-        AND labels <@ CAST(:labels AS jsonb)
-        AND (labels = '[]') = (CAST(:labels AS jsonb) = '[]')
+    WHERE tenant_id = asking.tenant_id AND state = 'Scheduled' AND state_start_time <= asking.before
+        AND labels <@ asking.labels AND (labels = '[]') = (asking.labels = '[]')
     ORDER BY state_start_time, id
     LIMIT 25
-) AS due;
+) AS due
+ORDER BY asking.place, due.state_start_time, due.id;
 
 -- name: delete_agent$
 DELETE FROM public.agent WHERE tenant_id = :tenant_id AND id = :agent_id RETURNING true;

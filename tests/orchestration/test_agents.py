@@ -8,7 +8,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from automations.database import DedicatedConnection
-from automations.orchestration.agents import get_runs_in_queue, register_agent
+from automations.orchestration.agents import register_agent
+from automations.orchestration.queue import touch_agents
 from tests.harness import Automations, GraphQLError
 
 LONG_AGO, NOW, LATER = "2020-01-01T00:00:00Z", "2026-01-01T00:00:00Z", "2026-01-01T00:00:05Z"
@@ -168,13 +169,47 @@ async def test_asking_with_an_agents_id_is_its_sign_of_life(api: Automations) ->
     assert await last_queried() == seen
 
 
-async def test_sign_of_life_is_the_time_that_is_given(connection: DedicatedConnection, tenant_id: UUID) -> None:
+async def test_sign_of_life_is_the_time_that_is_given_once_a_second(
+    connection: DedicatedConnection, tenant_id: UUID
+) -> None:
     agent = await register_agent(
         connection, tenant_id, name="a", type_=None, core_version=None, labels=[], agent_config_id=None
     )
-    now = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
-    assert await get_runs_in_queue(connection, tenant_id, before=now, labels=[], agent_id=agent, now=now) == []
-    assert await connection.fetchval("SELECT last_queried FROM public.agent WHERE id = $1", agent) == now
+    start = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
+    written = []
+    for milliseconds in (0, 500, 999, 1001, 500):
+        await touch_agents(connection, [(tenant_id, agent)], now=start + timedelta(milliseconds=milliseconds))
+        seen = await connection.fetchval("SELECT last_queried FROM public.agent WHERE id = $1", agent)
+        written.append(round((seen - start) / timedelta(milliseconds=1)))
+    assert written == [0, 0, 0, 1001, 500], "a clock that was set back is believed"
+
+
+async def test_those_who_ask_together_get_each_what_is_theirs(api: Automations) -> None:
+    flow = await api.flow()
+    plain = await api.run(flow, scheduled_start_time=LONG_AGO)
+    labelled = await api.run(flow, scheduled_start_time=LONG_AGO, labels=["gpu"])
+    later = await api.run(flow, scheduled_start_time=LATER)
+    agents = [await register(api, name=f"agent {number}") for number in range(3)]
+    asked = [((), NOW, agents[0]), (("gpu",), NOW, agents[1]), ((), LATER, agents[2]), ((), LONG_AGO, None)]
+    answers = await asyncio.gather(
+        *(queue(api, *labels, before=before, agent=agent) for labels, before, agent in asked * 10)
+    )
+    assert answers == [[plain], [labelled], [plain, later], [plain]] * 10
+    rows = (await api.execute("{ agent { id last_queried } }"))["agent"]
+    assert {row["id"] for row in rows if row["last_queried"]} == set(agents)
+
+
+async def test_who_asks_hears_of_an_error_and_the_next_ones_are_answered(
+    shared_server: Automations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: Any, **__: Any) -> Any:
+        raise ConnectionResetError
+
+    with monkeypatch.context() as broken:
+        broken.setattr("automations.orchestration.queue.answer_all", fail)
+        with pytest.raises(GraphQLError, match="cannot be reached"):
+            await queue(shared_server)
+    assert await queue(shared_server, "nobody's") == []
 
 
 async def test_deleted_agent_is_gone_and_its_runs_stay(api: Automations) -> None:

@@ -1,6 +1,6 @@
 """Agents."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
 import strawberry
@@ -54,16 +54,10 @@ class AgentMutations:
 
     @mutation("Ask for work; the agent's only sign of life.")
     async def get_runs_in_queue(self, info: strawberry.Info, input: GetRunsInQueueInput) -> RunsInQueuePayload | None:
-        now = datetime.now(UTC)
-        async with info.context.database.connection() as connection:
-            flow_run_ids = await agents.get_runs_in_queue(
-                connection,
-                info.context.tenant_id,
-                before=input.before or now,
-                labels=input.labels or [],
-                agent_id=info.context.agent_id,
-                now=now,
-            )
+        context = info.context
+        flow_run_ids = await context.services.agent_queue.ask(
+            context.tenant_id, labels=input.labels or [], before=input.before, agent_id=context.agent_id
+        )
         return RunsInQueuePayload(flow_run_ids=flow_run_ids)
 
     @mutation("Forget an agent.")

@@ -19,7 +19,7 @@ import uvloop
 
 from automations.logs import configure_logs
 from automations.postgres import EmbeddedPostgres
-from bench import deliveries, evaluator, idle, latency, reads, start, throughput
+from bench import deliveries, evaluator, heartbeats, idle, latency, reads, start, throughput, timers
 from bench.outcome import Outcome, rounded
 from bench.rig import POSTGRES, Rig, busy_seconds
 
@@ -31,6 +31,8 @@ BENCHMARKS: dict[str, Callable[[Rig], Awaitable[Outcome]]] = {
     "single": throughput.run_single,
     "batch": throughput.run_batch,
     "evaluator": evaluator.run,
+    "timers": timers.run,
+    "heartbeats": heartbeats.run,
     "deliveries": deliveries.run,
     "reads": reads.run,
     "idle": idle.run,

@@ -110,6 +110,28 @@ async def states(connection: DedicatedConnection, tenant_id: UUID, count: int) -
     await connection.execute(_END)
 
 
+async def running_states(connection: DedicatedConnection, tenant_id: UUID, count: int) -> None:
+    """The state of each run that made it Running, as history: it is on no queue."""
+    await connection.execute(_BULK)
+    await connection.execute(
+        "INSERT INTO public.flow_run_state (tenant_id, flow_run_id, version, state, message) "
+        "SELECT $1, md5('flow_run' || n)::uuid, 1, 'Running', 'Running flow.' FROM generate_series(1, $2::int) AS n",
+        tenant_id,
+        count,
+    )
+    await connection.execute(_END)
+
+
+async def agents(connection: DedicatedConnection, tenant_id: UUID, count: int) -> None:
+    """Registered agents that were never heard of."""
+    await connection.execute(
+        "INSERT INTO public.agent (id, tenant_id, name) "
+        "SELECT md5('agent' || n)::uuid, $1, 'agent ' || n FROM generate_series(1, $2::int) AS n",
+        tenant_id,
+        count,
+    )
+
+
 async def changes(connection: DedicatedConnection, tenant_id: UUID, count: int, *, failed_percent: int) -> None:
     """A state change on the queue for each run; so many in a hundred are failures, the rest match nothing."""
     await connection.execute(

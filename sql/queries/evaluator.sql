@@ -13,7 +13,7 @@ WITH taken AS (
 ), matched AS MATERIALIZED (
     SELECT automations.new_id() AS firing_id, rule.tenant_id, rule.automation_id, taken.flow_run_id, taken.flow_run_state_id,
         run.name AS flow_run_name, flow.id AS flow_id, flow.name AS flow_name, flow.flow_group_id,
-        automations.depth_after(rule.tenant_id, taken.caused_by) AS depth
+        CASE WHEN taken.caused_by IS NULL THEN 0 ELSE automations.depth_after(rule.tenant_id, taken.caused_by) END AS depth
     FROM taken
     JOIN public.flow_run AS run ON run.id = taken.flow_run_id
     JOIN public.flow ON flow.id = run.flow_id
@@ -72,6 +72,7 @@ WITH taken AS (
     JOIN public.flow_run AS run ON run.id = taken.flow_run_id
     JOIN public.flow ON flow.id = run.flow_id
     WHERE taken.state IN ('running', 'scheduled', 'retrying', 'resume', 'paused')
+        AND EXISTS (SELECT FROM automations.automation_sla)
 ), timed AS (
     INSERT INTO automations.sla_timer
         (tenant_id, flow_sla_config_id, flow_run_id, version, anchored_at, due_at, caused_by)

@@ -110,7 +110,7 @@ SELECT late.tenant_id, late.automation_id, 'FlowSLAFailedEvent', late.event_id,
         'duration_seconds', late.duration_seconds,
         'noticed_after_seconds', floor(extract(epoch FROM CAST(:now AS timestamptz) - late.due_at))
     ),
-    run.id, automations.depth_after(late.tenant_id, late.caused_by)
+    run.id, CASE WHEN late.caused_by IS NULL THEN 0 ELSE automations.depth_after(late.tenant_id, late.caused_by) END
 FROM late
 JOIN public.flow_run AS run ON run.id = late.flow_run_id
 JOIN public.flow ON flow.id = run.flow_id

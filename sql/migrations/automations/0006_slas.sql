@@ -108,12 +108,12 @@ $$;
 -- How many automations set one another off to get to what a delivery has caused.
 CREATE FUNCTION automations.depth_after(tenant uuid, delivery_id uuid) RETURNS integer
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT CASE WHEN delivery_id IS NULL THEN 0 ELSE 1 + coalesce((
+    SELECT 1 + coalesce((
         SELECT firing.depth
         FROM automations.delivery
         JOIN automations.firing ON firing.tenant_id = delivery.tenant_id AND firing.id = delivery.firing_id
         WHERE delivery.tenant_id = tenant AND delivery.id = delivery_id
-    ), 0) END
+    ), 0)
 $$;
 
 -- The groups of agents that automations watch, and which of them are down. Kept by the writes to automations, which

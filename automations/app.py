@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from automations.actions.contract import Choices
 from automations.api.context import Services
 from automations.api.endpoint import GraphQLEndpoint
 from automations.database import CONNECTION_LOST, Database, load_queries
@@ -20,6 +21,7 @@ from automations.delivery.dispatcher import Dispatcher
 from automations.engine.evaluator import Evaluator
 from automations.hosts import HostCheck, is_loopback
 from automations.http import Http
+from automations.mail import Mail, Mailserver
 from automations.orchestration.local import LocalOrchestration
 from automations.orchestration.tenants import ensure_default_tenant
 from automations.settings import Settings
@@ -37,12 +39,15 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
         timeout_seconds=settings.send_timeout_seconds,
         connections_per_destination=settings.destination_concurrency,
     )
+    choices = Choices(phone_country=settings.phone_country, pagerduty_url=settings.pagerduty_url)
     sender = Sender(
         http=http,
         vault=vault,
         orchestration=LocalOrchestration(database),
         ui_url=settings.ui_url,
         retry_seconds=settings.retry_seconds,
+        mail=Mail(_mailserver(settings), timeout_seconds=settings.send_timeout_seconds),
+        choices=choices,
     )
     dispatcher = Dispatcher(
         database,
@@ -63,7 +68,7 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
         async with database.connection() as connection:
             tenant_id = await ensure_default_tenant(connection)
         app.state.graphql = GraphQLEndpoint(
-            Services(database=database, vault=vault, max_rows=settings.max_rows),
+            Services(database=database, vault=vault, max_rows=settings.max_rows, choices=choices),
             default_tenant_id=tenant_id,
             max_body_bytes=settings.max_body_bytes,
         )
@@ -100,6 +105,20 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
         ],
         middleware=HostCheck.middleware(settings.host, settings.allowed_hosts),
         lifespan=lifespan,
+    )
+
+
+def _mailserver(settings: Settings) -> Mailserver | None:
+    """Where e-mail is handed in; None where the host or the sender is not set."""
+    if settings.smtp_host is None or settings.smtp_from is None:
+        return None
+    return Mailserver(
+        host=settings.smtp_host,
+        sender=settings.smtp_from,
+        port=settings.smtp_port,
+        username=settings.smtp_username,
+        password=settings.smtp_password,
+        tls=settings.smtp_tls,
     )
 
 

@@ -6,6 +6,7 @@ transactions; statements run on the asyncpg connection below it, where they cost
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import aiosql
@@ -60,10 +61,12 @@ class _Adapter(AsyncPGAdapter):
         return self.maybe_order_params(query_name, parameters)  # type: ignore[no-untyped-call, no-any-return]
 
 
-def load_queries(noun: str) -> Any:
+def load_queries(noun: str, folder: Path | None = None) -> Any:
     """The named statements of sql/queries/<noun>.sql as async functions that take a connection first."""
     adapter: Callable[..., Any] = _Adapter
-    return aiosql.from_path(resource("sql") / "queries" / f"{noun}.sql", adapter, mandatory_parameters=False)
+    return aiosql.from_path(
+        (folder or resource("sql") / "queries") / f"{noun}.sql", adapter, mandatory_parameters=False
+    )
 
 
 class Database:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from automations.actions.contract import Choices
 from automations.database import Database
 from automations.vault import Vault
 
@@ -15,6 +16,7 @@ class Services:
     database: Database
     vault: Vault
     max_rows: int
+    choices: Choices
 
 
 @dataclass
@@ -30,3 +32,7 @@ class RequestContext:
     @property
     def database(self) -> Database:
         return self.services.database
+
+    @property
+    def choices(self) -> Choices:
+        return self.services.choices

@@ -1,5 +1,6 @@
 """Flows: registered versions of one version group (its flow group), and their schedules' switch."""
 
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -9,6 +10,7 @@ from automations.database import Connection, load_queries
 from automations.errors import InvalidInput, NotFound
 
 queries = load_queries("orchestration")
+group_queries = load_queries("flow_groups", Path(__file__).parent)
 
 
 async def create_flow(
@@ -62,6 +64,18 @@ async def set_schedule_active(connection: Connection, tenant_id: UUID, flow_id: 
     """Switch a flow's schedule on or off."""
     if not await queries.set_schedule_active(connection, tenant_id=tenant_id, flow_id=flow_id, active=active):
         raise NotFound(f"There is no flow {flow_id}.")
+
+
+async def flow_of_flow_group(
+    connection: Connection, tenant_id: UUID, flow_group_id: UUID, *, idempotency_key: str | None = None
+) -> UUID:
+    """Id of a flow group's newest version, or of the one that has a run with this key already."""
+    flow_id = await group_queries.flow_of_flow_group(
+        connection, tenant_id=tenant_id, flow_group_id=flow_group_id, idempotency_key=idempotency_key
+    )
+    if flow_id is None:
+        raise NotFound(f"There is no flow in the flow group {flow_group_id}.")
+    return UUID(str(flow_id))
 
 
 def _json(value: Any) -> str | None:

@@ -149,7 +149,7 @@ async def test_deliveries_that_wait_are_sent_with_the_new_config(database_url: s
 async def test_action_that_needs_a_run_is_refused_for_an_event_without_one() -> None:
     for client in CLIENTS:
         check_event_feeds(client.example(), FLOW_RUN_STATE_CHANGED)
-        if client.NEEDS_FLOW_RUN:
+        if client.example().needs_flow_run:
             with pytest.raises(InvalidInput, match=f"{client.KEY} needs an event with a flow run"):
                 check_event_feeds(client.example(), AGENT_SLA_FAILED)
         else:

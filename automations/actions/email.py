@@ -113,8 +113,8 @@ class EmailNotification(Action):
         # An address that is not ASCII needs headers in UTF-8 (RFC 6532); 7-bit bodies pass every server.
         policy = (SMTP if (recipient + address).isascii() else SMTPUTF8).clone(cte_type="7bit")
         message = EmailMessage(policy=policy)
-        message["From"] = Address(name, addr_spec=_envelope_address(sender))
-        message["To"] = Address(addr_spec=recipient)
+        message["From"] = _header_address(_envelope_address(sender), name)
+        message["To"] = _header_address(recipient)
         message["Subject"] = ("Test: " if delivery.is_test else "") + (subject or title)
         message["Date"] = delivery.created
         message["Message-ID"] = f"<{delivery.id}@{_envelope_address(sender).rpartition('@')[2]}>"
@@ -140,6 +140,11 @@ class EmailNotification(Action):
 
 def _envelope_address(sender: str) -> str:
     return read_address(parseaddr(sender)[1])
+
+
+def _header_address(address: str, name: str = "") -> Address:
+    local, _, domain = address.rpartition("@")
+    return Address(name, local, domain)
 
 
 def _text_of(message: EmailMessage) -> str:

@@ -319,5 +319,5 @@ async def test_twilios_own_client_sends_and_asks_the_same(twilio: Twilio, http: 
         theirs_query = {name: [values[0].removesuffix("T00:00:00Z")] for name, values in theirs_query.items()}
         assert ours_query == theirs_query
         assert ours.headers["authorization"] == theirs.headers["authorization"]
-        assert parse_qs(ours.body) == parse_qs(theirs.body)
+        assert parse_qs(ours.body.decode()) == parse_qs(theirs.body.decode())
     assert sent.headers["content-type"] == theirs_sent.headers["content-type"]

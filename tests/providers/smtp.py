@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import warnings
 from contextlib import suppress
 from dataclasses import dataclass
 from email import message_from_bytes
@@ -72,7 +73,14 @@ class SmtpServer:
         await self._server.wait_closed()
 
     def _protocol(self) -> SMTP:
-        protocol = SMTP(
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that a password may come in the clear: here, that is what is tried
+            protocol = self._new_protocol()
+        self._protocols.append(protocol)
+        return protocol
+
+    def _new_protocol(self) -> SMTP:
+        return SMTP(
             self,
             hostname="mail.test",
             data_size_limit=self._size,
@@ -82,10 +90,7 @@ class SmtpServer:
             authenticator=self._authenticate if self._with_login else None,
             auth_required=self._with_login,
             auth_require_tls=False,
-            auth_exclude_mechanism=None,
         )
-        self._protocols.append(protocol)
-        return protocol
 
     def _authenticate(self, *args: Any) -> AuthResult:
         data = args[-1]

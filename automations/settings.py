@@ -4,8 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
-from email.headerregistry import Address
-from email.utils import parseaddr
+from email.utils import getaddresses
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
@@ -60,8 +59,7 @@ def _country(text: str) -> str:
 
 
 def _mailbox(text: str) -> str:
-    name, address = parseaddr(text)
-    Address(name, addr_spec=address)  # raises ValueError, or a kind of it
+    [(_, address)] = getaddresses([text])  # ValueError where there are several
     if "@" not in address or not text.isprintable():
         raise ValueError
     return text

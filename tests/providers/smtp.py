@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import SMTPUTF8
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
@@ -27,7 +27,7 @@ class Mailed:
 
     @property
     def message(self) -> EmailMessage:
-        return message_from_bytes(self.content, policy=SMTPUTF8)  # type: ignore[return-value]
+        return message_from_bytes(self.content, policy=SMTPUTF8)
 
 
 class SmtpServer:
@@ -65,7 +65,7 @@ class SmtpServer:
         self._server.close()
         for protocol in self._protocols:
             if protocol.transport is not None:
-                protocol.transport.abort()
+                cast("asyncio.Transport", protocol.transport).abort()
             if (handler := protocol._handler_coroutine) is not None:
                 handler.cancel()
                 with suppress(asyncio.CancelledError, Exception):
@@ -138,5 +138,5 @@ class SmtpServer:
         if self.hang_at == verb:
             await asyncio.Event().wait()
         if self.drop_at == verb:
-            server.transport.abort()
+            cast("asyncio.Transport", server.transport).abort()
             await asyncio.sleep(0)

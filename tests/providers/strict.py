@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from asyncio import StreamWriter
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 
 from tests.receivers import Behaviour, Received
 
@@ -42,7 +42,7 @@ class StrictProvider(ABC):
         """The provider's answer to a good request, which it keeps."""
 
 
-def only_fields(value: object, required: set[str], optional: set[str] = frozenset(), *, where: str) -> Iterator[str]:  # type: ignore[assignment]
+def only_fields(value: object, required: set[str], optional: Set[str] = frozenset(), *, where: str) -> Iterator[str]:
     """Problems where an object is none, lacks a field, or has one that is not documented."""
     if not isinstance(value, dict):
         yield f"{where} is not an object"

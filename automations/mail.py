@@ -111,7 +111,7 @@ class Mail:
                 "check AUTOMATIONS_SMTP_USERNAME and AUTOMATIONS_SMTP_PASSWORD"
             ) from None
         except aiosmtplib.SMTPResponseException as error:
-            reason = f"The mail server answered {error.code} {_line(error.message)}".rstrip()
+            reason = f"The mail server answered {error.code} {_line(error.message, server)}".rstrip()
             if 500 <= error.code < 600:
                 raise Undeliverable(reason) from None
             raise Delayed(reason, is_unknown=is_sending and not _is_transient(error.code)) from None
@@ -119,12 +119,12 @@ class Mail:
             raise _broken_off(error, server, limit, is_sending=is_sending) from None
         except aiosmtplib.SMTPException as error:
             raise Undeliverable(
-                f"The mail server does not offer what the settings ask for: {_line(error.message)}; "
+                f"The mail server does not offer what the settings ask for: {_line(error.message, server)}; "
                 "check AUTOMATIONS_SMTP_TLS and AUTOMATIONS_SMTP_USERNAME"
             ) from None
         finally:
             client.close()
-        return f"{answer.code} {_line(answer.message)}".rstrip()
+        return f"{answer.code} {_line(answer.message, server)}".rstrip()
 
     @property
     def _configured(self) -> Mailserver:
@@ -172,5 +172,8 @@ def _is_transient(code: int) -> bool:
     return 400 <= code < 500
 
 
-def _line(text: str) -> str:
+def _line(text: str, server: Mailserver) -> str:
+    """What the server said, in a line; some repeat what they were told."""
+    if server.password:
+        text = text.replace(server.password, "[password]")
     return _CONTROL.sub(" ", text)[:_ANSWER_CHARACTERS]

@@ -8,6 +8,7 @@ from email.utils import getaddresses
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from phonenumbers import SUPPORTED_REGIONS
 from platformdirs import user_data_path
@@ -56,6 +57,13 @@ def _country(text: str) -> str:
     if (code := text.upper()) not in SUPPORTED_REGIONS:
         raise ValueError
     return code
+
+
+def _web_address(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError
+    return text
 
 
 def _mailbox(text: str) -> str:
@@ -130,7 +138,7 @@ class Settings:
     )
     pagerduty_url: str = _setting(
         "https://events.pagerduty.com",
-        _TEXT,
+        _Kind(_web_address, "an address that begins with https:// or http://"),
         "PagerDuty's Events API; https://events.eu.pagerduty.com in its European region.",
     )
     smtp_host: str | None = _setting(None, _TEXT, "Mail server that e-mail is handed to; it may be a private address.")

@@ -147,10 +147,11 @@ class TwilioNotification(Action):
                 answer=answer,
             )
         listed = _object(answer) if answer.status_code == 200 else {}
-        if not isinstance(listed.get("messages"), list):
+        messages = listed.get("messages")
+        if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
             return UNKNOWN
-        # Both sides are read: a trial account puts words of Twilio's own before the text.
-        if any(str(message.get("body")).endswith(text) and _is_since(message, since) for message in listed["messages"]):
+        # A trial account puts words of Twilio's own before the text.
+        if any(str(message.get("body")).endswith(text) and _is_since(message, since) for message in messages):
             return FOUND
         return UNKNOWN if listed.get("next_page_uri") else MISSING
 

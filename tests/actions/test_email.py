@@ -289,6 +289,15 @@ async def test_neither_password_nor_its_forms_are_shown() -> None:
         assert PASSWORD not in repr(used._server)
 
 
+@pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA"])
+async def test_password_that_the_server_repeats_is_taken_out(verb: str) -> None:
+    async with SmtpServer(with_login=True) as smtp:
+        smtp.refusals[verb] = f"550 5.7.1 {PASSWORD} is a strange password"
+        result = await send(mail(smtp, username=USER, password=PASSWORD))
+        assert isinstance(result, Rejected)
+        assert result.reason == "The mail server answered 550 5.7.1 [password] is a strange password"
+
+
 async def test_server_that_cannot_check_the_password_now_is_tried_again() -> None:
     async with SmtpServer(with_login=True) as smtp:
         smtp.refusals["AUTH"] = "454 4.7.0 Temporary authentication failure"

@@ -238,7 +238,15 @@ async def test_trial_accounts_words_before_the_text_do_not_matter(twilio: Twilio
     assert len(twilio.messages) == 1
 
 
-@pytest.mark.parametrize("answer", [reply(200, b"{}"), reply(200, b"no JSON"), problem_answer(403, 20403, "Forbidden")])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        reply(200, b"{}"),
+        reply(200, b"no JSON"),
+        reply(200, b'{"messages": [1]}'),
+        problem_answer(403, 20403, "Forbidden"),
+    ],
+)
 async def test_where_twilio_cannot_tell_one_marked_repeat_is_sent(twilio: Twilio, http: Http, answer: Any) -> None:
     twilio.answer_next(answer)
     assert isinstance(await retry(http, again()), Sent)

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from automations.actions.contract import Choices
 from automations.api.context import Services
 from automations.api.endpoint import GraphQLEndpoint
 from automations.database import CONNECTION_LOST, Database, load_queries
@@ -22,6 +23,7 @@ from automations.engine.evaluator import Evaluator
 from automations.engine.sla import SlaTimers
 from automations.hosts import HostCheck, is_loopback
 from automations.http import Http
+from automations.mail import Mail, Mailserver
 from automations.orchestration.local import LocalOrchestration
 from automations.orchestration.queue import AgentQueue
 from automations.orchestration.tenants import ensure_default_tenant
@@ -41,12 +43,15 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
         timeout_seconds=settings.send_timeout_seconds,
         connections_per_destination=settings.destination_concurrency,
     )
+    choices = Choices(phone_country=settings.phone_country, pagerduty_url=settings.pagerduty_url)
     sender = Sender(
         http=http,
         vault=vault,
         orchestration=LocalOrchestration(database),
         ui_url=settings.ui_url,
         retry_seconds=settings.retry_seconds,
+        mail=Mail(_mailserver(settings), timeout_seconds=settings.send_timeout_seconds),
+        choices=choices,
     )
     dispatcher = Dispatcher(
         database,
@@ -86,6 +91,7 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
                 trials=trials,
                 agent_queue=AgentQueue(database),
                 max_rows=settings.max_rows,
+                choices=choices,
             ),
             default_tenant_id=tenant_id,
             max_body_bytes=settings.max_body_bytes,
@@ -124,6 +130,20 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
         ],
         middleware=HostCheck.middleware(settings.host, settings.allowed_hosts),
         lifespan=lifespan,
+    )
+
+
+def _mailserver(settings: Settings) -> Mailserver | None:
+    """Where e-mail is handed in; None where the host or the sender is not set."""
+    if settings.smtp_host is None or settings.smtp_from is None:
+        return None
+    return Mailserver(
+        host=settings.smtp_host,
+        sender=settings.smtp_from,
+        port=settings.smtp_port,
+        username=settings.smtp_username,
+        password=settings.smtp_password,
+        tls=settings.smtp_tls,
     )
 
 

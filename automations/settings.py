@@ -4,10 +4,13 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
+from email.utils import getaddresses
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+from phonenumbers import SUPPORTED_REGIONS
 from platformdirs import user_data_path
 
 PREFIX = "AUTOMATIONS_"
@@ -48,6 +51,26 @@ def _waiting(text: str) -> float:
     if not 0 < (value := float(text)) <= 86_400 * 7:
         raise ValueError
     return value
+
+
+def _country(text: str) -> str:
+    if (code := text.upper()) not in SUPPORTED_REGIONS:
+        raise ValueError
+    return code
+
+
+def _web_address(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError
+    return text
+
+
+def _mailbox(text: str) -> str:
+    [(_, address)] = getaddresses([text])  # ValueError where there are several
+    if "@" not in address or not text.isprintable():
+        raise ValueError
+    return text
 
 
 _TEXT = _Kind(str, "a text")
@@ -107,6 +130,30 @@ class Settings:
     )
     ui_url: str = _setting(
         "http://localhost:8080", _TEXT, "Address of the page that shows flows and runs, for links in messages."
+    )
+    phone_country: str = _setting(
+        "US",
+        _Kind(_country, "a country's two letters, such as US or GB"),
+        "Country of phone numbers that are written without one (ISO 3166).",
+    )
+    pagerduty_url: str = _setting(
+        "https://events.pagerduty.com",
+        _Kind(_web_address, "an address that begins with https:// or http://"),
+        "PagerDuty's Events API; https://events.eu.pagerduty.com in its European region.",
+    )
+    smtp_host: str | None = _setting(None, _TEXT, "Mail server that e-mail is handed to; it may be a private address.")
+    smtp_port: int = _setting(587, _number(int, 1, 65535), "Its port; 465 is usual where AUTOMATIONS_SMTP_TLS is tls.")
+    smtp_username: str | None = _setting(None, _TEXT, "User to log in as; nobody logs in by default.")
+    smtp_password: str | None = _setting(None, _TEXT, "That user's password.", secret=True)
+    smtp_from: str | None = _setting(
+        None,
+        _Kind(_mailbox, "an address such as Automations <automations@example.com>"),
+        "Sender of e-mail: an address, or a name with the address in angle brackets.",
+    )
+    smtp_tls: str = _setting(
+        "starttls",
+        _choice("starttls", "tls", "none"),
+        "starttls: encrypted from the second command on; tls: from the first byte on; none: readable on the way.",
     )
     max_rows: int = _setting(1000, _number(int, 1, 100_000), "Most rows that one list in a query returns.")
     max_body_bytes: int = _setting(5_000_000, _number(int, 1024, 10**9), "Largest request body that is read.")

@@ -1,14 +1,20 @@
-"""The README says what is true: every setting with its default, and every dependency."""
+"""The README and the pages about actions say what is true: settings, dependencies, and examples that run."""
 
 import re
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from automations.actions import CLIENTS
+from automations.actions.contract import Action
 from automations.settings import PREFIX, Settings
+from tests.harness import Automations
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+ACTIONS = (ROOT / "docs" / "actions.md").read_text()
 
 
 def settings_table() -> str:
@@ -45,3 +51,24 @@ def test_readme_says_why_each_dependency_is_there() -> None:
     table = README.split("## Dependencies")[1].split("\n## ")[0]
     assert names
     assert [name for name in names if name not in table] == []
+
+
+def test_readme_and_the_page_of_actions_have_each_action() -> None:
+    for client in CLIENTS:
+        assert f"| `{client.KEY}` |" in README
+        assert f"\n## {client.KEY}\n" in ACTIONS
+
+
+def test_smallest_action_is_shown_as_it_is() -> None:
+    shown = (ROOT / "docs" / "adding-an-action.md").read_text()
+    assert f"```python\n{(ROOT / 'automations' / 'actions' / 'pause_schedule.py').read_text()}```" in shown
+
+
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.KEY)
+async def test_example_of_an_action_can_be_pasted(api: Automations, client: type[Action]) -> None:
+    section = ACTIONS.split(f"\n## {client.KEY}\n")[1].split("\n## ")[0]
+    [example] = re.findall(r"```graphql\n(.*?)```", section, re.DOTALL)
+    made = (await api.execute(example))["create_automation"]
+    assert [warning for warning in made["warnings"] if "does not exist; sending fails until" not in warning] == []
+    data = await api.execute("{ action { action_type } }")
+    assert data["action"] == [{"action_type": client.TYPE}]

@@ -42,6 +42,10 @@ def test_nothing_needs_to_be_set() -> None:
         ("allowed_hosts", "a.example, b.example,", ("a.example", "b.example")),
         ("allowed_private_networks", "10.1.0.0/16,fd00::/8", (ip_network("10.1.0.0/16"), ip_network("fd00::/8"))),
         ("retry_seconds", "1, 2.5", (1.0, 2.5)),
+        ("phone_country", "gb", "GB"),
+        ("smtp_tls", "TLS", "tls"),
+        ("smtp_from", "Automations <a@example.com>", "Automations <a@example.com>"),
+        ("smtp_from", "a@example.com", "a@example.com"),
         ("database_url", f"postgresql://me:{SECRET}@db/x", f"postgresql://me:{SECRET}@db/x"),
     ],
 )
@@ -64,6 +68,14 @@ def test_each_kind_of_value_is_read(name: str, text: str, value: Any) -> None:
         ("retry_seconds", "5,0", "numbers of seconds above 0"),
         ("retry_seconds", "inf", "numbers of seconds above 0"),
         ("retry_seconds", "nan", "numbers of seconds above 0"),
+        ("pagerduty_url", "events.eu.pagerduty.com", "an address that begins with https://"),
+        ("phone_country", "USA", "a country's two letters"),
+        ("phone_country", "UK", "a country's two letters"),
+        ("smtp_from", "Automations", "an address such as"),
+        ("smtp_from", "a@example.com, b@example.com", "an address such as"),
+        ("smtp_from", "A\nBcc: b@example.com <a@example.com>", "an address such as"),
+        ("smtp_tls", "ssl", "one of starttls, tls, none"),
+        ("smtp_port", "0", "a whole number from 1"),
     ],
 )
 def test_wrong_value_is_refused_with_what_it_must_be(name: str, text: str, meaning: str) -> None:
@@ -101,7 +113,7 @@ def test_option_comes_before_the_variable() -> None:
 
 
 def test_secrets_are_not_shown() -> None:
-    settings = load(database_url=f"postgresql://me:{SECRET}@db/x", secret_keys=SECRET)
+    settings = load(database_url=f"postgresql://me:{SECRET}@db/x", secret_keys=SECRET, smtp_password=SECRET)
     assert SECRET not in repr(settings)
     assert settings.secret_keys == SECRET
 

@@ -168,13 +168,19 @@ CALLS: dict[str, list[Input] | None] = {
         lambda t: {"name": "x", "event": _of(project_ids=[t.ids["project"]]), "actions": [QUIET]},
         lambda t: {"name": "x", "event": {"flow_sla_failed": LATE | _flow_groups(t)}, "actions": [QUIET]},
         lambda t: {"name": "x", "event": {"agent_sla_failed": _agent_configs(t)}, "actions": [QUIET]},
+        lambda t: {"name": "x", "event": FAILED, "actions": [{"pause_schedule": _group(t)}]},
+        lambda t: {"name": "x", "event": FAILED, "actions": [QUIET, {"create_flow_run": _group(t)}]},
     ],
     "update_automation": [lambda t: {"automation_id": t.ids["automation"], "enabled": False, "actions": [QUIET]}],
     "delete_automation": [lambda t: {"automation_id": t.ids["automation"]}],
-    "create_action": None,
+    "create_action": [
+        lambda t: {"config": {"pause_schedule": _group(t)}},
+        lambda t: {"config": {"create_flow_run": _group(t)}},
+    ],
     "update_action": [
         lambda t: {"action_id": t.ids["action"], "name": "mine"},
         lambda t: {"action_id": t.ids["action"], "config": QUIET},
+        lambda t: {"action_id": t.ids["action"], "config": {"pause_schedule": _group(t)}},
     ],
     "delete_action": [lambda t: {"action_id": t.ids["action"]}],
     "create_flow_run_state_changed_hook": [
@@ -192,7 +198,10 @@ CALLS: dict[str, list[Input] | None] = {
     "update_agent_config": [lambda t: {"agent_config_id": t.ids["agent_config"], "name": "mine"}],
     "delete_agent_config": [lambda t: {"agent_config_id": t.ids["agent_config"]}],
     "delete_hook": [lambda t: {"hook_id": t.ids["hook"]}],
-    "test_action": [lambda t: {"action_id": t.ids["action"]}],
+    "test_action": [
+        lambda t: {"action_id": t.ids["action"]},
+        lambda t: {"config": {"pause_schedule": _group(t)}},
+    ],
     "test_automation": [
         lambda t: {"automation_id": t.ids["automation"], "flow_run_id": t.ids["flow_run"]},
     ],
@@ -220,6 +229,10 @@ CALLS: dict[str, list[Input] | None] = {
     "get_runs_in_queue": None,
     "delete_agent": [lambda t: {"agent_id": t.ids["agent"]}],
 }
+
+
+def _group(tenants: Tenants) -> dict[str, str]:
+    return {"flow_group_id": tenants.ids["flow_group"]}
 
 
 def _of(**more: Any) -> dict[str, Any]:
@@ -268,9 +281,8 @@ def test_every_mutation_and_each_of_its_ids_is_tried() -> None:
         tried = {key for call in CALLS[name] or () for key in _keys(call(example))}
         # A hook is an automation: where one tries the flow groups, the other need not.
         shared = {"flow_group_ids"} if name == "create_flow_run_state_changed_hook" else set()
-        shared |= (
-            {"action_id", "flow_group_ids", "project_ids", "agent_config_ids"} if name == "update_automation" else set()
-        )
+        elsewhere = {"action_id", "flow_group_id", "flow_group_ids", "project_ids", "agent_config_ids"}
+        shared |= elsewhere if name == "update_automation" else set()
         assert ids <= tried | shared, name
 
 

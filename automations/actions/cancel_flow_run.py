@@ -15,13 +15,16 @@ class CancelFlowRun(Action):
 
     KEY: ClassVar = "cancel_flow_run"
     TYPE: ClassVar = "CancelFlowRunAction"
-    NEEDS_FLOW_RUN: ClassVar = True
 
     message: str | None = template("The new state's message, with {attributes} of the event.")
 
     @classmethod
     def example(cls) -> Self:
         return cls(message="Stopped: {flow_run_name} is not wanted any more")
+
+    @property
+    def needs_flow_run(self) -> bool:
+        return True
 
     @property
     def destination(self) -> str:

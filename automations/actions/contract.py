@@ -11,9 +11,10 @@ from datetime import datetime
 from typing import Any, ClassVar, Literal, Protocol, Self
 from uuid import UUID
 
-from automations.http import Answer, Http, NotSent, OutcomeUnknown, Refused
+from automations.http import ANSWER_BYTES, Answer, Http, NotSent, OutcomeUnknown, Refused
+from automations.mail import Mail
 
-Kind = Literal["plain", "template", "json_template", "secret"]
+Kind = Literal["plain", "template", "json_template", "secret", "flow_group"]
 
 
 class InvalidConfig(ValueError):
@@ -67,11 +68,30 @@ class Delivery:
     is_test: bool = False
 
 
+@dataclass(frozen=True)
+class Choices:
+    """What the operator has chosen for all actions. `phone_country`: of numbers without one, ISO 3166-1 alpha-2."""
+
+    phone_country: str = "US"
+    pagerduty_url: str = "https://events.pagerduty.com"
+
+
 class Orchestration(Protocol):
-    """What actions may do on the watched side."""
+    """What actions may do on the watched side. What they change remembers the delivery that caused it."""
 
     async def cancel_flow_run(self, tenant_id: UUID, flow_run_id: UUID, *, message: str, caused_by: UUID) -> str:
         """Cancel a run and return the state it is in now; NotFound where it is gone."""
+
+    async def pause_schedule(self, tenant_id: UUID, flow_group_id: UUID, *, caused_by: UUID) -> None:
+        """Switch the schedule of a flow group's newest version off; NotFound where there is none."""
+
+    async def create_flow_run(
+        self, tenant_id: UUID, flow_group_id: UUID, *, name: str | None, parameters: Any, caused_by: UUID
+    ) -> UUID:
+        """Schedule a run of a flow group's newest version and return its id; NotFound where there is none.
+
+        The same delivery makes one run, however often it asks.
+        """
 
 
 class Tools:
@@ -81,9 +101,16 @@ class Tools:
     """
 
     def __init__(
-        self, *, http: Http, orchestration: Orchestration, secrets: Mapping[str, str], destination: str
+        self,
+        *,
+        http: Http,
+        mail: Mail,
+        orchestration: Orchestration,
+        choices: Choices,
+        secrets: Mapping[str, str],
+        destination: str,
     ) -> None:
-        self.orchestration = orchestration
+        self.mail, self.orchestration, self.choices = mail, orchestration, choices
         self.request: Any = None
         self._http, self._secrets, self._destination = http, secrets, destination
 
@@ -96,8 +123,18 @@ class Tools:
 
     async def post(self, url: str, *, content: bytes, headers: Mapping[str, str]) -> Answer:
         """POST through the guarded transport; what never left or may not have arrived becomes a contract error."""
+        return await self._request("POST", url, content=content, headers=headers)
+
+    async def get(self, url: str, *, headers: Mapping[str, str]) -> Answer:
+        """GET, with up to 64 KB of the answer. Nothing is sent by it, so that no failure of it has sent anything."""
         try:
-            return await self._http.post(url, content=content, headers=headers, destination=self._destination)
+            return await self._request("GET", url, headers=headers, keep_bytes=ANSWER_BYTES)
+        except RetryLater as error:
+            raise RetryLater(error.reason) from error
+
+    async def _request(self, method: str, url: str, **more: Any) -> Answer:
+        try:
+            return await self._http.request(method, url, destination=self._destination, **more)
         except Refused as error:
             raise Rejected(str(error)) from error
         except NotSent as error:
@@ -112,7 +149,6 @@ class Action(ABC):
 
     KEY: ClassVar[str]
     TYPE: ClassVar[str]
-    NEEDS_FLOW_RUN: ClassVar[bool] = False
     ORDERED: ClassVar[bool] = False
     """Whether deliveries about one subject go out one after the other, in the order in which they fired."""
 
@@ -120,6 +156,21 @@ class Action(ABC):
     @abstractmethod
     def example(cls) -> Self:
         """A config that is complete, for documentation and the conformance tests."""
+
+    @classmethod
+    def canonical(cls, config: dict[str, Any], _choices: Choices) -> dict[str, Any]:
+        """A config as it is stored, of one as people write it; InvalidConfig where that cannot be told."""
+        return config
+
+    @property
+    def needs_flow_run(self) -> bool:
+        """Whether it cannot do without the flow run of its event."""
+        return False
+
+    @property
+    def hidden(self) -> Mapping[str, str]:
+        """Values of the config that the ledger and the log do not show, by what they are called there."""
+        return {}
 
     @property
     @abstractmethod
@@ -134,6 +185,13 @@ class Action(ABC):
     @abstractmethod
     async def run(self, delivery: Delivery, tools: Tools) -> Sent:
         """Send it, once."""
+
+
+def require_target(action: Action, delivery: Delivery) -> str:
+    """Who this delivery is for; Rejected where the action was changed since and no longer tells them."""
+    if delivery.target is None or delivery.target not in action.targets:
+        raise Rejected(f"The action was changed since: it does not tell {delivery.target or 'its former receiver'} now")
+    return delivery.target
 
 
 def plain(description: str, default: Any = MISSING) -> Any:
@@ -154,6 +212,11 @@ def template(description: str, default: Any = None) -> Any:
 def json_template(description: str, default: Any = None) -> Any:
     """A JSON value with `{attributes}` of the event in its keys and strings."""
     return field(default=default, metadata={"kind": "json_template", "description": description})
+
+
+def flow_group(description: str) -> Any:
+    """A field that may hold the id of one of the tenant's flow groups; it is checked when it is saved."""
+    return field(default=None, metadata={"kind": "flow_group", "description": description})
 
 
 def values_of_kind(action: Action, kind: Kind) -> Iterator[tuple[str, Any]]:

@@ -1,5 +1,6 @@
 """Slack, by an incoming webhook whose whole URL is a secret."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -16,11 +17,15 @@ from automations.actions.contract import (
     secret,
     template,
 )
+from automations.actions.wording import facts, headline, link, one_line, printable
 from automations.messages import render
 
-# https://docs.slack.dev/reference/block-kit/blocks: a section's text has 3,000 characters, a header's 150.
+# https://docs.slack.dev/reference/block-kit/blocks/section-block: a text has 3,000 characters, one of 10 fields 2,000.
+# Over all blocks about 12,000 are taken: fields and names are kept so short that they never come near, escapes and all.
 SECTION_CHARACTERS = 3000
-HEADER_CHARACTERS = 150
+FIELDS = 10
+FACT_CHARACTERS = 150
+NAME_CHARACTERS = 200
 
 _EMOJI = {
     "success": "white_check_mark",
@@ -74,21 +79,49 @@ class SlackNotification(Action):
 
     def _body(self, delivery: Delivery) -> dict[str, Any]:
         event = delivery.event
-        text = escape(render(self.message or "{message}", event))
-        text = text if text.strip() else "(The message is empty.)"
-        state = str(event.get("state") or "")
-        emoji = _EMOJI.get(state.lower(), "bell")
-        context = [f"Sent by the automation *{escape(delivery.automation_name)}*"]
-        if delivery.is_test:
-            context.insert(0, "*This is a test.*")
-        blocks: list[dict[str, Any]] = [
-            {"type": "section", "text": {"type": "mrkdwn", "text": clip(f":{emoji}: {text}", SECTION_CHARACTERS)}},
+        text = escape(printable(render(self.message or "{message}", event)))
+        text = clip(text, SECTION_CHARACTERS) if text.strip() else "(The message is empty.)"
+        emoji = _EMOJI.get(str(event.get("state") or "").lower(), "bell")
+        context = clip(escape(one_line(delivery.automation_name, NAME_CHARACTERS)), SECTION_CHARACTERS)
+        blocks = [
+            _section(f":{emoji}: *{escape(_unformatted(headline(event)))}*"),
+            _section(text),
+            *_fields(event),
+            *_button(event),
             {
                 "type": "context",
-                "elements": [{"type": "mrkdwn", "text": clip(" · ".join(context), SECTION_CHARACTERS)}],
+                "elements": [
+                    _text(f"{'*This is a test.* ' if delivery.is_test else ''}Sent by the automation *{context}*")
+                ],
             },
         ]
-        return {"text": clip(text, SECTION_CHARACTERS), "blocks": blocks}
+        return {"text": text, "blocks": blocks}
+
+
+def _section(text: str) -> dict[str, Any]:
+    return {"type": "section", "text": _text(text)}
+
+
+def _fields(event: Mapping[str, Any]) -> list[dict[str, Any]]:
+    fields = [_text(f"*{title}*\n{escape(value)}") for title, value in facts(event, FACT_CHARACTERS)]
+    return [{"type": "section", "fields": fields[:FIELDS]}] if fields else []
+
+
+def _button(event: Mapping[str, Any]) -> list[dict[str, Any]]:
+    url = link(event)
+    if url is None:
+        return []
+    label = {"type": "plain_text", "text": "Open the run"}
+    return [{"type": "actions", "elements": [{"type": "button", "text": label, "url": url, "action_id": "open_run"}]}]
+
+
+def _text(text: str) -> dict[str, str]:
+    return {"type": "mrkdwn", "text": text}
+
+
+def _unformatted(text: str) -> str:
+    """Without the marks that would end the bold they stand in."""
+    return text.replace("*", "")
 
 
 def escape(text: str) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from automations.actions.contract import Choices
 from automations.database import Database
 from automations.orchestration.queue import AgentQueue
 from automations.trials import Trials
@@ -19,6 +20,7 @@ class Services:
     trials: Trials
     agent_queue: AgentQueue
     max_rows: int
+    choices: Choices
 
 
 @dataclass
@@ -34,3 +36,7 @@ class RequestContext:
     @property
     def database(self) -> Database:
         return self.services.database
+
+    @property
+    def choices(self) -> Choices:
+        return self.services.choices

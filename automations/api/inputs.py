@@ -9,7 +9,7 @@ import strawberry
 from strawberry.types.unset import UNSET
 
 from automations.actions import CLIENTS
-from automations.actions.contract import Action
+from automations.actions.contract import Action, Choices
 from automations.api.fields import enum
 from automations.api.scalars import Json
 from automations.definitions.actions import parse_action
@@ -30,6 +30,8 @@ def _config_input(client: type[Action]) -> Any:
     values: dict[str, Any] = {}
     for item in fields(client):
         required = item.default is MISSING
+        if item.metadata["kind"] == "flow_group":
+            annotations[item.name] = Optional[UUID]
         if item.metadata["kind"] == "json_template":
             annotations[item.name] = Json if required else Optional[Json]
         default = {} if required else {"default": UNSET}
@@ -72,23 +74,24 @@ AutomationActionInput = _one_key_input(
 )
 
 
-def action_from(config: Any) -> Action:
+def action_from(config: Any, choices: Choices) -> Action:
     """The action that a config input describes; InvalidInput says what is wrong with it."""
-    return parse_action({key: None if value is None else given(value) for key, value in given(config).items()})
+    fields = {key: None if value is None else given(value) for key, value in given(config).items()}
+    return parse_action(fields, choices)
 
 
-def automation_actions_from(inputs: list[Any]) -> list[Action | UUID]:
+def automation_actions_from(inputs: list[Any], choices: Choices) -> list[Action | UUID]:
     """The actions of an automation: configs and ids."""
-    return [_automation_action(item) for item in inputs]
+    return [_automation_action(item, choices) for item in inputs]
 
 
-def _automation_action(item: Any) -> Action | UUID:
+def _automation_action(item: Any, choices: Choices) -> Action | UUID:
     chosen = {key: value for key, value in given(item).items() if value is not None}
     if list(chosen) == ["action_id"]:
         return UUID(str(chosen["action_id"]))
     if "action_id" in chosen:
         raise InvalidInput("An action takes exactly one key: action_id or a config, not both.")
-    return action_from(item)
+    return action_from(item, choices)
 
 
 StateGroup = enum(

@@ -8,23 +8,24 @@ from uuid import UUID
 import orjson
 
 from automations.actions import BY_KEY, BY_TYPE, parse_config
-from automations.actions.contract import Action, InvalidConfig, secret_names, values_of_kind
+from automations.actions.contract import Action, Choices, InvalidConfig, secret_names, values_of_kind
 from automations.database import Connection, Record, load_queries
 from automations.errors import Conflict, InvalidInput, NotFound
 from automations.events import EVENT_TYPES, EventType
 from automations.messages import TemplateError, check, check_json
 
 queries = load_queries("definition")
+orchestration_queries = load_queries("orchestration")
 
 
-def parse_action(config: Mapping[str, Any]) -> Action:
+def parse_action(config: Mapping[str, Any], choices: Choices) -> Action:
     """An action from `{key: {…}}` with exactly one key that is set; InvalidInput says what is wrong with it."""
     given = {key: value for key, value in config.items() if value is not None}
     if len(given) != 1:
         raise InvalidInput(f"config takes exactly one of {', '.join(BY_KEY)}; {', '.join(given) or 'none'} was given.")
     [(key, fields)] = given.items()
     try:
-        action = parse_config(key, fields)
+        action = parse_config(key, fields, choices)
     except InvalidConfig as error:
         raise InvalidInput(str(error)) from None
     check_templates(action, next(iter(EVENT_TYPES.values())))
@@ -46,8 +47,15 @@ def check_templates(action: Action, event_type: EventType) -> list[str]:
 
 def check_event_feeds(action: Action, event_type: EventType) -> None:
     """InvalidInput for an action that needs a flow run where the event has none."""
-    if action.NEEDS_FLOW_RUN and not event_type.has_flow_run:
+    if action.needs_flow_run and not event_type.has_flow_run:
         raise InvalidInput(f"{action.KEY} needs an event with a flow run, and {event_type.key} has none.")
+
+
+async def check_flow_groups(connection: Connection, tenant_id: UUID, action: Action) -> None:
+    """InvalidInput for a flow group that the tenant does not have."""
+    for name, value in values_of_kind(action, "flow_group"):
+        if not await orchestration_queries.known_flow_groups(connection, tenant_id=tenant_id, ids=[UUID(value)]):
+            raise InvalidInput(f"{action.KEY}.{name}: there is no flow group {value}.")
 
 
 def action_of(row: Record) -> Action:
@@ -65,6 +73,7 @@ async def create_action(
     idempotency_key: str | None = None,
 ) -> UUID:
     """Make an action and return its id; the same idempotency key gives the same action. Needs a transaction."""
+    await check_flow_groups(connection, tenant_id, action)
     if idempotency_key is not None:
         await queries.lock_idempotency_key(connection, tenant_id=str(tenant_id), idempotency_key=idempotency_key)
         existing = await queries.action_of_idempotency_key(
@@ -105,6 +114,7 @@ async def update_action(
         await queries.rename_action(connection, tenant_id=tenant_id, action_id=action_id, name=name)
     if action is None:
         return
+    await check_flow_groups(connection, tenant_id, action)
     async for user in queries.users_of_action(connection, tenant_id=tenant_id, action_id=action_id):
         check_event_feeds(action, EVENT_TYPES[user["event_type"]])
     columns = _columns(action)

@@ -6,12 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from automations.actions.contract import Orchestration, Rejected, RetryLater, Sent, Tools
+from automations.actions.contract import Choices, Orchestration, Rejected, RetryLater, Sent, Tools
 from automations.database import CONNECTION_LOST
 from automations.delivery.claims import Claim, Ended, open_action, open_delivery, open_secrets
 from automations.delivery.redaction import Redaction
 from automations.delivery.retries import next_wait
 from automations.http import Http
+from automations.mail import Mail
 from automations.vault import Vault
 
 log = structlog.get_logger(__name__)
@@ -21,9 +22,18 @@ class Sender:
     """Carries attempts out."""
 
     def __init__(
-        self, *, http: Http, vault: Vault, orchestration: Orchestration, ui_url: str, retry_seconds: Sequence[float]
+        self,
+        *,
+        http: Http,
+        vault: Vault,
+        orchestration: Orchestration,
+        ui_url: str,
+        retry_seconds: Sequence[float],
+        mail: Mail | None = None,
+        choices: Choices | None = None,
     ) -> None:
         self._http, self._vault, self._orchestration = http, vault, orchestration
+        self._mail, self._choices = mail or Mail(), choices or Choices()
         self._ui_url, self._retry_seconds = ui_url, retry_seconds
 
     async def attempt(self, claim: Claim) -> Ended:
@@ -33,10 +43,18 @@ class Sender:
         tools = None
         result: Sent | Rejected | RetryLater
         try:
+            action = open_action(claim)
             secrets = open_secrets(claim, self._vault)
-            redaction = Redaction(secrets)
-            tools = Tools(http=self._http, orchestration=self._orchestration, secrets=secrets, destination=_pool(claim))
-            result = await open_action(claim).run(open_delivery(claim, ui_url=self._ui_url), tools)
+            redaction = Redaction({**secrets, **action.hidden})
+            tools = Tools(
+                http=self._http,
+                mail=self._mail,
+                orchestration=self._orchestration,
+                choices=self._choices,
+                secrets=secrets,
+                destination=_pool(claim),
+            )
+            result = await action.run(open_delivery(claim, ui_url=self._ui_url), tools)
         except (Rejected, RetryLater) as outcome:
             result = outcome
         except CONNECTION_LOST as error:

@@ -8,7 +8,7 @@ import asyncio
 import ssl
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import httpcore
@@ -23,7 +23,7 @@ from automations.http.urls import Target, check_headers, read_url
 ANSWER_BYTES: Final = 64 * 1024
 """Most that is read of an answer's body; what follows is cut off with its connection."""
 KEPT_BYTES: Final = 4 * 1024
-"""Most of an answer's body that is handed on."""
+"""Most of an answer's body that is handed on, unless more is asked for."""
 POOLS: Final = 256
 """Destinations that keep connections while nobody uses them."""
 IDLE_SECONDS: Final = 4.0  # many servers close after 5, and a request that crosses with that has no known outcome
@@ -39,7 +39,7 @@ class Answer:
     """What a server answered, redirects included: none is followed.
 
     Header names are lower-case, and values of the same name are joined by ", ". The body is as it came over the wire
-    (no decompression), its first 4 KB.
+    (no decompression), its first 4 KB or what was asked for.
     """
 
     status_code: int
@@ -93,8 +93,9 @@ class Http:
         headers: Mapping[str, str] | None = None,
         destination: str,
         timeout_seconds: float | None = None,
+        keep_bytes: int = KEPT_BYTES,
     ) -> Answer:
-        """Send one request and return the answer, whatever its status.
+        """Send one request and return the answer, whatever its status, with so much of its body.
 
         `timeout_seconds` bounds everything, the reading of the answer included. Raise Refused, NotSent or
         OutcomeUnknown.
@@ -108,7 +109,8 @@ class Http:
         pool.users += 1
         try:
             await self._evict()
-            return await self._exchange(target, request, pool, timeout_seconds or self._timeout_seconds)
+            answer = await self._exchange(target, request, pool, timeout_seconds or self._timeout_seconds)
+            return replace(answer, body=answer.body[:keep_bytes])
         finally:
             pool.users -= 1
 
@@ -229,7 +231,7 @@ async def _answer(connection: httpcore.AsyncHTTP11Connection, request: httpcore.
         raise OutcomeUnknown(f"{place} gave no whole HTTP answer; it may have received the request") from None
     except httpcore.NetworkError:
         raise OutcomeUnknown(f"{place} broke the connection off; it may have received the request") from None
-    return Answer(response.status, _joined(response.headers), bytes(body[:KEPT_BYTES]))
+    return Answer(response.status, _joined(response.headers), bytes(body[:ANSWER_BYTES]))
 
 
 def _joined(headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:

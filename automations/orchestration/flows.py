@@ -64,6 +64,18 @@ async def set_schedule_active(connection: Connection, tenant_id: UUID, flow_id: 
         raise NotFound(f"There is no flow {flow_id}.")
 
 
+async def flow_of_flow_group(
+    connection: Connection, tenant_id: UUID, flow_group_id: UUID, *, idempotency_key: str | None = None
+) -> UUID:
+    """Id of a flow group's newest version, or of the one that has a run with this key already."""
+    flow_id = await queries.flow_of_flow_group(
+        connection, tenant_id=tenant_id, flow_group_id=flow_group_id, idempotency_key=idempotency_key
+    )
+    if flow_id is None:
+        raise NotFound(f"There is no flow in the flow group {flow_group_id}.")
+    return UUID(str(flow_id))
+
+
 def _json(value: Any) -> str | None:
     return None if value is None else orjson.dumps(value).decode()
 

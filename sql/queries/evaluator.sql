@@ -3,13 +3,13 @@
 -- begin to count with them, in one transaction.
 -- The nil UUID in a rule stands for "all". A change of a run that was deleted meanwhile matches nothing.
 -- Names and messages are read for matches only: most changes match nothing. Long ones are cut: names to 1,000
--- characters, messages to 8,000.
+-- characters, messages to 8,000. Ids are given in the order of the queue: deliveries that keep an order go by them.
 WITH taken AS (
     DELETE FROM automations.state_change
     WHERE id = ANY(ARRAY(
         SELECT id FROM automations.state_change ORDER BY id LIMIT :batch FOR UPDATE SKIP LOCKED
     ))
-    RETURNING tenant_id, flow_run_id, flow_run_state_id, state, captured_at, caused_by
+    RETURNING id, tenant_id, flow_run_id, flow_run_state_id, state, captured_at, caused_by
 ), matched AS MATERIALIZED (
     SELECT automations.new_id() AS firing_id, rule.tenant_id, rule.automation_id, taken.flow_run_id, taken.flow_run_state_id,
         run.name AS flow_run_name, flow.id AS flow_id, flow.name AS flow_name, flow.flow_group_id,
@@ -22,6 +22,7 @@ WITH taken AS (
         AND rule.state = taken.state
         AND rule.flow_group_id = ANY(ARRAY[flow.flow_group_id, '00000000-0000-0000-0000-000000000000'::uuid])
         AND rule.project_id = ANY(ARRAY[flow.project_id, '00000000-0000-0000-0000-000000000000'::uuid])
+    ORDER BY taken.id
 ), fired AS (
     INSERT INTO automations.firing (tenant_id, id, automation_id, event_type, event_id, event, flow_run_id, depth)
     SELECT matched.tenant_id, matched.firing_id, matched.automation_id, 'FlowRunStateChangedEvent',
@@ -62,6 +63,7 @@ WITH taken AS (
         ON step.tenant_id = fired.tenant_id AND step.automation_id = fired.automation_id
     JOIN automations.action ON action.tenant_id = step.tenant_id AND action.id = step.action_id
     CROSS JOIN LATERAL unnest(action.targets) AS target (name)
+    ORDER BY fired.id, step.position
     RETURNING status
 ), clocked AS MATERIALIZED (
     SELECT DISTINCT ON (run.id, taken.state = 'running')

@@ -7,12 +7,13 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote_plus
+from urllib.parse import parse_qs, unquote_plus
 
 import orjson
 
 from automations.actions import CLIENTS
 from automations.actions.contract import Action, Rejected, RetryLater, Sent, secret_names, values_of_kind
+from automations.actions.pagerduty import PagerDutyNotification
 from automations.actions.webhook import Webhook
 from tests.receivers import Behaviour, Received, drip, hang_up, never_answer, reply, reply_bytes, reset
 
@@ -77,6 +78,21 @@ DIFFERENCES: Mapping[str, Differences] = {
         statuses={408: REJECTED, 425: REJECTED, 201: REJECTED, 202: REJECTED, 204: REJECTED},
         oversized=REJECTED,
     ),
+    "teams_webhook_notification": Differences(success=reply(202, b"")),
+    "twilio_notification": Differences(
+        success=reply(201, b'{"sid": "SM0123456789abcdef0123456789abcdef"}'),
+        statuses=dict.fromkeys((200, 201, 202, 204, 408, 425), REJECTED),
+        oversized=REJECTED,
+        read_body=lambda body: parse_qs(body.decode("ascii"), strict_parsing=True),
+    ),
+    "pagerduty_notification": Differences(
+        success=reply(202, b'{"status": "success", "message": "Event processed", "dedup_key": "x"}'),
+        statuses=dict.fromkeys((200, 201, 204), REJECTED),
+        oversized=REJECTED,
+        variants=(PagerDutyNotification(routing_key="R" * 32, severity="CRITICAL", api_token_secret="UNUSED"),),
+        identity=lambda received: orjson.loads(received.body)["dedup_key"],
+    ),
+    "email_notification": Differences(speaks_http=False),
     "webhook": Differences(
         secrets={"signing_secret": SIGNING_SECRET},
         variants=(
@@ -91,6 +107,8 @@ DIFFERENCES: Mapping[str, Differences] = {
         identity=lambda received: received.headers["webhook-id"],
     ),
     "cancel_flow_run": Differences(speaks_http=False),
+    "pause_schedule": Differences(speaks_http=False),
+    "create_flow_run": Differences(speaks_http=False),
 }
 
 
@@ -110,6 +128,10 @@ class Subject:
             or (f"https://hooks.example.com/{CANARY}/{CANARY}?sig={CANARY}" if "url" in field_name else CANARY)
             for field_name, name in values_of_kind(self.action, "secret")
         }
+
+    @property
+    def target(self) -> str | None:
+        return self.action.targets[0]
 
     def expects(self, status: int) -> str:
         return {**STATUSES, **self.differences.statuses}[status]

@@ -9,10 +9,11 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID, uuid4
 
-from automations.actions.contract import Action, Delivery, Orchestration, Rejected, RetryLater, Sent, Tools
+from automations.actions.contract import Action, Choices, Delivery, Orchestration, Rejected, RetryLater, Sent, Tools
 from automations.errors import NotFound
 from automations.events import FLOW_RUN_STATE_CHANGED, EventType, sample_event
 from automations.http import Answer, Http, check_url
+from automations.mail import Mail, Mailserver
 from automations.messages import render
 
 TLS = ssl.create_default_context()  # takes 20 ms to build: one for all
@@ -46,10 +47,12 @@ class Cancelled:
 
 @dataclass
 class PlayedOrchestration:
-    """Cancels nothing and remembers everything."""
+    """Changes nothing and remembers everything."""
 
     is_gone: bool = False
     asked: list[Cancelled] = field(default_factory=list)
+    paused: list[UUID] = field(default_factory=list)
+    made: list[dict[str, Any]] = field(default_factory=list)
 
     async def cancel_flow_run(self, tenant_id: UUID, flow_run_id: UUID, *, message: str, caused_by: UUID) -> str:
         if self.is_gone:
@@ -57,27 +60,74 @@ class PlayedOrchestration:
         self.asked.append(Cancelled(tenant_id, flow_run_id, message, caused_by))
         return "Cancelling"
 
+    async def pause_schedule(self, tenant_id: UUID, flow_group_id: UUID, *, caused_by: UUID) -> None:
+        if self.is_gone:
+            raise NotFound(f"There is no flow in the flow group {flow_group_id}.")
+        self.paused.append(flow_group_id)
 
-def delivery(event_type: EventType = FLOW_RUN_STATE_CHANGED, *, is_test: bool = False, **changes: Any) -> Delivery:
+    async def create_flow_run(
+        self, tenant_id: UUID, flow_group_id: UUID, *, name: str | None, parameters: Any, caused_by: UUID
+    ) -> UUID:
+        if self.is_gone:
+            raise NotFound(f"There is no flow in the flow group {flow_group_id}.")
+        self.made.append({"flow_group_id": flow_group_id, "name": name, "parameters": parameters})
+        return caused_by
+
+
+class PlayedMail(Mail):
+    """Sends nothing and remembers everything."""
+
+    def __init__(self) -> None:
+        super().__init__(Mailserver(host="mail.example.com", sender="Automations <automations@example.com>"))
+        self.sent: list[bytes] = []
+
+    async def send(self, message: bytes, *, sender: str, recipient: str) -> str:
+        self.sent.append(message)
+        return "250 OK"
+
+
+def delivery(
+    event_type: EventType = FLOW_RUN_STATE_CHANGED,
+    *,
+    is_test: bool = False,
+    automation_name: str = "Tell the data team",
+    target: str | None = None,
+    may_have_arrived: bool = False,
+    **changes: Any,
+) -> Delivery:
     """A delivery of a sample event with some attributes changed; its message is made of them."""
-    event = sample_event(event_type) | {name: value for name, value in changes.items() if name != "automation_name"}
+    event = sample_event(event_type) | changes
     event["message"] = render(event_type.default_message, event)
     return Delivery(
         id=uuid4(),
         tenant_id=uuid4(),
         number=1,
         event=event,
-        automation_name=changes.get("automation_name", "Tell the data team"),
+        automation_name=automation_name,
         subject="of a test",
         created=datetime.now(UTC),
+        target=target,
+        may_have_arrived=may_have_arrived,
         is_test=is_test,
     )
 
 
-def tools(http: Http, secrets: Mapping[str, str] | None = None, orchestration: Orchestration | None = None) -> Tools:
+def tools(
+    http: Http,
+    secrets: Mapping[str, str] | None = None,
+    orchestration: Orchestration | None = None,
+    *,
+    mail: Mail | None = None,
+    choices: Choices | None = None,
+) -> Tools:
     """What a client gets for one attempt."""
     return Tools(
-        http=http, orchestration=orchestration or PlayedOrchestration(), secrets=secrets or {}, destination="of a test"
+        http=http,
+        mail=mail or PlayedMail(),
+        orchestration=orchestration or PlayedOrchestration(),
+        choices=choices or Choices(),
+        secrets=secrets or {},
+        destination="of a test",
     )
 
 

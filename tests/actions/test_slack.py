@@ -1,101 +1,34 @@
-"""Slack, against a server that is as strict as Slack's documentation.
-
-https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks, https://docs.slack.dev/reference/block-kit
-"""
+"""Slack, against a server that is as strict as Slack's documentation, and against Slack's own library."""
 
 import asyncio
-import re
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
 import pytest
+from slack_sdk.models.blocks import Block
+from slack_sdk.webhook import WebhookClient
 
 from automations.actions.contract import InvalidConfig, Rejected, RetryLater, Sent
 from automations.actions.slack import SlackNotification, clip, escape
-from automations.events import AGENT_SLA_FAILED, FLOW_SLA_FAILED
+from automations.events import AGENT_SLA_FAILED, FLOW_RUN_STATE_CHANGED, FLOW_SLA_FAILED, EventType
 from automations.http import Http
-from tests.actions.stage import Rerouted, delivery, outcome, tools
-from tests.receivers import Received, Receiver, reply
+from tests.actions.conformance import HOSTILE
+from tests.actions.stage import delivery, outcome, tools
+from tests.providers.slack import ESCAPED, PATH, Slack, texts
+from tests.receivers import Receiver, reply
 
-SECRETS = {"SLACK": "https://hooks.slack.com/services/T000/B000/XXXX"}
-# What is left of a text that escapes & < > as Slack asks: https://docs.slack.dev/messaging/formatting-message-text
-ESCAPED = re.compile(r"(?:[^&<>]|&(?:amp|lt|gt);)*")
-
-
-class Slack:
-    """Plays an incoming webhook: takes what Slack takes and answers as Slack does."""
-
-    def __init__(self) -> None:
-        self.messages: list[dict[str, Any]] = []
-        self.refused: list[str] = []
-
-    async def __call__(self, received: Received, writer: asyncio.StreamWriter) -> None:
-        problem = self._problem(received)
-        if problem is None:
-            await reply(200, b"ok", {"Content-Type": "text/html"})(received, writer)
-        else:
-            self.refused.append(problem)
-            await reply(400, b"invalid_payload", {"Content-Type": "text/html"})(received, writer)
-
-    def _problem(self, received: Received) -> str | None:
-        message = orjson.loads(received.body)
-        blocks = message.get("blocks", [])
-        texts = [text for block in blocks for text in _texts(block)]
-        rules = {
-            "no_service": received.path == "/services/T000/B000/XXXX",
-            "content type": received.headers["content-type"].split(";")[0] == "application/json",
-            "fields": set(message) == {"text", "blocks"},
-            "no_text": isinstance(message.get("text"), str) and 0 < len(message["text"].strip()) <= 40_000,
-            "number of blocks": 1 <= len(blocks) <= 50,
-            "blocks": None not in texts,
-            "characters": sum(len(text or "") for text in texts) <= 12_000,
-            "escapes": all(ESCAPED.fullmatch(text or "") for text in (message.get("text"), *texts)),
-        }
-        self.messages.append(message)
-        return next((rule for rule, is_kept in rules.items() if not is_kept), None)
-
-
-def _texts(block: dict[str, Any]) -> list[str | None]:
-    """The texts of a block, None among them where the block is not as documented."""
-    match block:
-        case {"type": "section", "text": {"type": "mrkdwn", "text": str(text), **more}, **rest} if (
-            not rest and not more
-        ):
-            return [text if 1 <= len(text) <= 3000 else None]
-        case {"type": "header", "text": {"type": "plain_text", "text": str(text), **more}, **rest} if not rest:
-            return [text if 1 <= len(text) <= 150 and set(more) <= {"emoji"} else None]
-        case {"type": "context", "elements": list(elements), **rest} if not rest and 1 <= len(elements) <= 10:
-            return [
-                element["text"]
-                if set(element) == {"type", "text"}
-                and element["type"] == "mrkdwn"
-                and 1 <= len(element["text"]) <= 3000
-                else None
-                for element in elements
-            ]
-        case {"type": "divider", **rest} if not rest:
-            return []
-    return [None]
+SECRETS = {"SLACK": f"https://hooks.slack.com{PATH}"}
+every_event = pytest.mark.parametrize(
+    "event_type", [FLOW_RUN_STATE_CHANGED, FLOW_SLA_FAILED, AGENT_SLA_FAILED], ids=lambda event_type: event_type.key
+)
 
 
 @pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with Receiver() as running:
-        yield running
-
-
-@pytest.fixture
-def slack(receiver: Receiver) -> Slack:
+def slack(receiver: Receiver) -> Iterator[Slack]:
     receiver.behaviour = played = Slack()
-    return played
-
-
-@pytest.fixture
-async def http(receiver: Receiver) -> AsyncIterator[Http]:
-    client = Rerouted(receiver.url)
-    yield client
-    await client.aclose()
+    yield played
+    assert played.refused == []
 
 
 async def send(http: Http, message: str | None = None, **event: Any) -> Sent | Rejected | RetryLater:
@@ -104,21 +37,43 @@ async def send(http: Http, message: str | None = None, **event: Any) -> Sent | R
 
 
 def text_of(message: dict[str, Any]) -> str:
-    return str(message["blocks"][0]["text"]["text"])
+    return str(message["blocks"][1]["text"]["text"])
 
 
 async def test_default_message_tells_what_happened_and_which_automation_sent_it(slack: Slack, http: Http) -> None:
     assert isinstance(await send(http, automation_name="Tell <us>"), Sent)
     [message] = slack.messages
     assert "Run amber-otter of flow nightly-etl entered state Failed" in message["text"]
-    assert text_of(message) == f":red_circle: {message['text']}"
-    assert message["blocks"][1]["elements"][0]["text"] == "Sent by the automation *Tell &lt;us&gt;*"
+    assert text_of(message) == message["text"]
+    title, _, facts, button, context = message["blocks"]
+    assert title["text"]["text"] == ":red_circle: *nightly-etl entered Failed*"
+    assert [field["text"] for field in facts["fields"]] == [
+        "*Flow*\nnightly-etl",
+        "*Run*\namber-otter",
+        "*State*\nFailed",
+        "*Reason*\nSome reference tasks failed",
+    ]
+    assert button["elements"][0]["url"] == delivery().event["flow_run_link"]
+    assert context["elements"][0]["text"] == "Sent by the automation *Tell &lt;us&gt;*"
 
 
-@pytest.mark.parametrize("event_type", [FLOW_SLA_FAILED, AGENT_SLA_FAILED], ids=lambda event_type: event_type.key)
-async def test_every_event_has_a_message(slack: Slack, http: Http, event_type: Any) -> None:
-    assert isinstance(await send(http, event_type=event_type), Sent)
-    assert slack.messages[0]["text"]
+async def test_late_run_and_missing_agents_have_facts_of_their_own(slack: Slack, http: Http) -> None:
+    assert isinstance(await send(http, event_type=FLOW_SLA_FAILED), Sent)
+    assert isinstance(await send(http, event_type=AGENT_SLA_FAILED), Sent)
+    late, agents = (list(texts(message["blocks"])) for message in slack.messages)
+    assert ":arrow_forward: *nightly-etl missed its SLA*" in late
+    assert {"*SLA*\nSTARTED_NOT_FINISHED", "*After*\n600 seconds"} <= set(late)
+    assert ":bell: *Too few healthy agents*" in agents
+    assert "*Unhealthy agents*\n91b2c3d4-e5f6-4a7b-8c9d-0e1f2a3b4c07" in agents
+    assert [block["type"] for block in slack.messages[1]["blocks"]] == ["section", "section", "section", "context"]
+
+
+@pytest.mark.parametrize(
+    "link", ["javascript:alert(1)", "http://x/a b", "file:///etc/passwd", "", "https://x/\n<!here>"]
+)
+async def test_only_a_web_address_gets_a_button(slack: Slack, http: Http, link: str) -> None:
+    assert isinstance(await send(http, "{flow_name}", flow_run_link=link), Sent)
+    assert "actions" not in {block["type"] for block in slack.messages[0]["blocks"]}
 
 
 async def test_own_message_is_rendered(slack: Slack, http: Http) -> None:
@@ -132,7 +87,7 @@ async def test_own_message_is_rendered(slack: Slack, http: Http) -> None:
 )
 async def test_state_has_its_emoji(slack: Slack, http: Http, state: str, emoji: str) -> None:
     await send(http, state=state)
-    assert text_of(slack.messages[0]).startswith(f":{emoji}: ")
+    assert slack.messages[0]["blocks"][0]["text"]["text"].startswith(f":{emoji}: ")
 
 
 async def test_names_cannot_call_everybody(slack: Slack, http: Http) -> None:
@@ -143,21 +98,59 @@ async def test_names_cannot_call_everybody(slack: Slack, http: Http) -> None:
 
 
 @pytest.mark.parametrize("character", ["x", "<", "&", "🦄"])
-async def test_long_message_is_cut_to_what_slack_takes(slack: Slack, http: Http, character: str) -> None:
-    assert isinstance(await send(http, state_message=character * 20_000), Sent)
-    text = text_of(slack.messages[0])
-    assert text.endswith("…")
-    assert 2990 <= len(text) <= 3000
+async def test_longest_texts_are_cut_to_what_slack_takes(slack: Slack, http: Http, character: str) -> None:
+    long = character * 20_000
+    names = {"flow_name": long, "flow_run_name": long, "state": long, "kind": long, "duration_seconds": long}
+    for event_type in (FLOW_RUN_STATE_CHANGED, FLOW_SLA_FAILED):
+        changes = {"state_message": long, "automation_name": long, **names}
+        assert isinstance(await send(http, event_type=event_type, **changes), Sent)
+        assert text_of(slack.messages[-1]).endswith("…")
+        assert 2990 <= len(text_of(slack.messages[-1])) <= 3000
+
+
+@pytest.mark.parametrize(("length", "end"), [(3000, "x"), (3001, "…")])
+async def test_limit_itself_is_still_sent_whole(slack: Slack, http: Http, length: int, end: str) -> None:
+    await send(http, "x" * length)
+    assert len(text_of(slack.messages[0])) == 3000
+    assert text_of(slack.messages[0]).endswith(end)
 
 
 async def test_message_that_renders_to_nothing_is_still_taken(slack: Slack, http: Http) -> None:
     assert isinstance(await send(http, "{state_message}", state_message=""), Sent)
-    assert slack.refused == []
 
 
 async def test_test_message_says_so(slack: Slack, http: Http) -> None:
     await send(http, is_test=True)
-    assert "This is a test" in slack.messages[0]["blocks"][1]["elements"][0]["text"]
+    assert "This is a test" in slack.messages[0]["blocks"][-1]["elements"][0]["text"]
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+@every_event
+async def test_slacks_own_models_find_the_blocks_valid(
+    slack: Slack, http: Http, event_type: EventType, kind: str
+) -> None:
+    text = HOSTILE[kind]
+    names = {} if event_type == AGENT_SLA_FAILED else {"flow_name": text, "state_message": text, "state": text}
+    assert isinstance(await send(http, event_type=event_type, automation_name=text, **names), Sent)
+    [message] = slack.messages
+    for block in message["blocks"]:
+        parsed = Block.parse(block)
+        assert parsed is not None
+        parsed.validate_json()
+        assert {**parsed.to_dict(), "block_id": None} == {**block, "block_id": None}
+
+
+async def test_slacks_own_client_sends_the_same(slack: Slack, http: Http, receiver: Receiver) -> None:
+    await send(http, "{flow_name} 🦄 <&>")
+    [message] = slack.messages
+    client = WebhookClient(f"{receiver.url}{PATH}")
+    answer = await asyncio.to_thread(client.send, text=message["text"], blocks=message["blocks"])
+    assert answer.body == "ok"
+    ours, theirs = receiver.requests
+    assert orjson.loads(ours.body) == orjson.loads(theirs.body)
+    assert ours.headers["content-type"].lower() == theirs.headers["content-type"].lower().replace(
+        ";charset", "; charset"
+    )
 
 
 @pytest.mark.parametrize(

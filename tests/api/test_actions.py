@@ -3,10 +3,11 @@
 import asyncio
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
-from automations.actions import CLIENTS
+from automations.actions import CLIENTS, parse_config
 from automations.definitions.actions import check_event_feeds
 from automations.errors import InvalidInput
 from automations.events import AGENT_SLA_FAILED, FLOW_RUN_STATE_CHANGED
@@ -60,7 +61,7 @@ async def test_payload_and_headers_may_come_as_json_in_a_string(api: Automations
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({}, "config takes exactly one of slack_notification, webhook"),
+        ({}, "config takes exactly one of slack_notification, teams_webhook_notification"),
         ({"webhook": None}, "config takes exactly one of"),
         ({**SLACK, "cancel_flow_run": {}}, "slack_notification, cancel_flow_run was given"),
         ({"slack_notification": {}}, "required field 'webhook_url_secret'"),
@@ -149,8 +150,20 @@ async def test_deliveries_that_wait_are_sent_with_the_new_config(database_url: s
 async def test_action_that_needs_a_run_is_refused_for_an_event_without_one() -> None:
     for client in CLIENTS:
         check_event_feeds(client.example(), FLOW_RUN_STATE_CHANGED)
-        if client.NEEDS_FLOW_RUN:
+        if client.example().needs_flow_run:
             with pytest.raises(InvalidInput, match=f"{client.KEY} needs an event with a flow run"):
                 check_event_feeds(client.example(), AGENT_SLA_FAILED)
         else:
             check_event_feeds(client.example(), AGENT_SLA_FAILED)
+
+
+async def test_action_that_names_its_flow_needs_no_run() -> None:
+    for key in ("pause_schedule", "create_flow_run"):
+        check_event_feeds(parse_config(key, {"flow_group_id": str(uuid4())}), AGENT_SLA_FAILED)
+
+
+@pytest.mark.parametrize("key", ["pause_schedule", "create_flow_run"])
+async def test_flow_group_that_does_not_exist_is_refused(api: Automations, key: str) -> None:
+    unknown = str(uuid4())
+    message = await refused(api, "create_action", config={key: {"flow_group_id": unknown}})
+    assert message == f"{key}.flow_group_id: there is no flow group {unknown}."

@@ -70,6 +70,24 @@ async def evaluated(watched: Watched, count: int, seconds: float = 5) -> None:
 # One batch
 
 
+async def test_ids_of_deliveries_follow_the_queue(watched: Watched) -> None:
+    """Deliveries that keep an order go by their ids."""
+    await watched.automation(actions=2, states=["Failed"])
+    runs = [await watched.run(flow) for flow in [await watched.flow() for _ in range(5)] for _ in range(5)]
+    entered = [await watched.enter(run, "Failed") for _ in range(4) for run in runs]
+    assert await watched.evaluate() == (100, 100, 200)
+    rows = await watched.connection.fetch(
+        """
+        SELECT firing.event_id, step.position
+        FROM automations.delivery
+        JOIN automations.firing ON firing.id = delivery.firing_id
+        JOIN automations.automation_action AS step ON step.action_id = delivery.action_id
+        ORDER BY delivery.id
+        """
+    )
+    assert [tuple(row) for row in rows] == [(state, position) for state in entered for position in range(2)]
+
+
 async def test_match_becomes_a_firing_and_a_delivery_as_it_leaves_the_queue(watched: Watched) -> None:
     automation = await watched.automation()
     run = await watched.run(await watched.flow())

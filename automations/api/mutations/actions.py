@@ -33,7 +33,7 @@ class DeleteActionInput:
 class ActionMutations:
     @mutation("Save an action.")
     async def create_action(self, info: strawberry.Info, input: CreateActionInput) -> SavedPayload | None:
-        action = action_from(input.config)
+        action = action_from(input.config, info.context.choices)
         async with info.context.database.transaction() as connection:
             action_id = await actions.create_action(
                 connection, info.context.tenant_id, action, name=input.name, idempotency_key=input.idempotency_key
@@ -43,7 +43,7 @@ class ActionMutations:
 
     @mutation("Change an action. Deliveries that are pending are sent with the new config.")
     async def update_action(self, info: strawberry.Info, input: UpdateActionInput) -> SavedPayload | None:
-        action = None if input.config is None else action_from(input.config)
+        action = None if input.config is None else action_from(input.config, info.context.choices)
         async with info.context.database.transaction() as connection:
             await actions.update_action(
                 connection, info.context.tenant_id, input.action_id, action=action, name=input.name

@@ -67,7 +67,10 @@ class AutomationPayload:
 class AutomationMutations:
     @mutation("Make an automation.")
     async def create_automation(self, info: strawberry.Info, input: CreateAutomationInput) -> AutomationPayload | None:
-        trigger, actions = parse_trigger(event_from(input.event)), automation_actions_from(input.actions)
+        trigger, actions = (
+            parse_trigger(event_from(input.event)),
+            automation_actions_from(input.actions, info.context.choices),
+        )
         async with info.context.database.transaction() as connection:
             saved = await automations.create_automation(
                 connection,
@@ -97,7 +100,7 @@ class AutomationMutations:
                 automation_id,
                 changes=changes,
                 trigger=trigger,
-                actions=None if actions is None else automation_actions_from(actions),
+                actions=None if actions is None else automation_actions_from(actions, info.context.choices),
             )
         return AutomationPayload(id=saved.id, warnings=saved.warnings)
 

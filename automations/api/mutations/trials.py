@@ -74,7 +74,7 @@ class TrialMutations:
         context = info.context
         if (input.action_id is None) == (input.config is None):
             raise InvalidInput("Give either action_id or config.")
-        action = input.action_id or action_from(input.config)
+        action = input.action_id or action_from(input.config, context.choices)
         return TestPayload.of(await context.services.trials.test_action(context.tenant_id, action))
 
     @mutation("Send with all actions of an automation now, once, marked as a test.")

@@ -23,6 +23,7 @@ from automations.engine.evaluator import Evaluator
 from automations.engine.sla import SlaTimers
 from automations.hosts import HostCheck, is_loopback
 from automations.http import Http
+from automations.links import Links
 from automations.mail import Mail, Mailserver
 from automations.orchestration.local import LocalOrchestration
 from automations.orchestration.queue import AgentQueue
@@ -44,11 +45,12 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
         connections_per_destination=settings.destination_concurrency,
     )
     choices = Choices(phone_country=settings.phone_country, pagerduty_url=settings.pagerduty_url)
+    links = Links(ui_url=settings.ui_url, flow_run=settings.flow_run_link, flow=settings.flow_link)
     sender = Sender(
         http=http,
         vault=vault,
         orchestration=LocalOrchestration(database),
-        ui_url=settings.ui_url,
+        links=links,
         retry_seconds=settings.retry_seconds,
         mail=Mail(_mailserver(settings), timeout_seconds=settings.send_timeout_seconds),
         choices=choices,
@@ -74,7 +76,7 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
     trials = Trials(
         database,
         wake=dispatcher.wake,
-        ui_url=settings.ui_url,
+        links=links,
         send_timeout_seconds=settings.send_timeout_seconds,
     )
     engine = (evaluator, sla_timers, agent_groups)

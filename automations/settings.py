@@ -1,6 +1,7 @@
 """The environment, read once at the start. A wrong value stops the start with a message that names the variable."""
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
@@ -15,6 +16,10 @@ from platformdirs import user_data_path
 
 PREFIX = "AUTOMATIONS_"
 LOOPBACK = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
+
+
+LINK_FIELDS = ("ui_url", "tenant_slug", "tenant_id", "flow_id", "flow_group_id", "flow_run_id")
+"""What the settings of links may name."""
 
 
 class SettingsError(ValueError):
@@ -66,6 +71,15 @@ def _web_address(text: str) -> str:
     return text
 
 
+def _link(text: str) -> str:
+    if not text.startswith(("http://", "https://", "{ui_url}")):
+        raise ValueError
+    text.format_map(dict.fromkeys(LINK_FIELDS, ""))  # ValueError or KeyError where it cannot be filled in
+    if not set(re.findall(r"[{]([^}]*)[}]", text)) <= set(LINK_FIELDS):
+        raise ValueError
+    return text
+
+
 def _mailbox(text: str) -> str:
     [(_, address)] = getaddresses([text])  # ValueError where there are several
     if "@" not in address or not text.isprintable():
@@ -74,6 +88,7 @@ def _mailbox(text: str) -> str:
 
 
 _TEXT = _Kind(str, "a text")
+_LINK = _Kind(_link, f"a URL in which {', '.join(f'{{{name}}}' for name in LINK_FIELDS)} may stand")
 _SWITCH = _Kind(
     lambda text: {
         "yes": True,
@@ -131,6 +146,10 @@ class Settings:
     ui_url: str = _setting(
         "http://localhost:8080", _TEXT, "Address of the page that shows flows and runs, for links in messages."
     )
+    flow_run_link: str = _setting(
+        "{ui_url}/{tenant_slug}/flow-run/{flow_run_id}", _LINK, "Where that page shows a flow run."
+    )
+    flow_link: str = _setting("{ui_url}/{tenant_slug}/flow/{flow_group_id}", _LINK, "Where that page shows a flow.")
     phone_country: str = _setting(
         "US",
         _Kind(_country, "a country's two letters, such as US or GB"),

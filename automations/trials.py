@@ -18,7 +18,7 @@ from automations.definitions.actions import create_hidden_action, find_action
 from automations.definitions.automations import action_ids_of, find_automation, trigger_of
 from automations.errors import Conflict, InvalidInput, NotFound
 from automations.events import EVENT_TYPES, FLOW_RUN_STATE_CHANGED, EventType, sample_event
-from automations.links import complete_event
+from automations.links import Links
 from automations.messages import TemplateError, render, unknown_fields
 
 queries = load_queries("trial")
@@ -51,9 +51,9 @@ class Trials:
     """Tests and redeliveries; `wake` tells the dispatcher that there is something to send."""
 
     def __init__(
-        self, database: Database, *, wake: Callable[[], None], ui_url: str, send_timeout_seconds: float
+        self, database: Database, *, wake: Callable[[], None], links: Links, send_timeout_seconds: float
     ) -> None:
-        self._database, self._wake, self._ui_url = database, wake, ui_url
+        self._database, self._wake, self._links = database, wake, links
         self._wait_seconds = send_timeout_seconds + GRACE_SECONDS
 
     async def test_action(self, tenant_id: UUID, action: UUID | Action) -> Outcome:
@@ -93,7 +93,7 @@ class Trials:
             event = await _sample(connection, tenant_id, known, flow_run_id)
         try:
             return Preview(
-                rendered=render(template, complete_event(event, ui_url=self._ui_url)),
+                rendered=render(template, self._links.complete(event)),
                 unknown_fields=unknown_fields(template, known),
             )
         except TemplateError as error:

@@ -38,6 +38,8 @@ def test_nothing_needs_to_be_set() -> None:
         ("log_format", "JSON", "json"),
         ("log_level", "Debug", "debug"),
         ("ui_url", "https://ui.example", "https://ui.example"),
+        ("flow_run_link", "{ui_url}/runs/{flow_run_id}", "{ui_url}/runs/{flow_run_id}"),
+        ("flow_link", "https://ui.example/{flow_group_id}", "https://ui.example/{flow_group_id}"),
         ("data_dir", "/srv/automations", Path("/srv/automations")),
         ("allowed_hosts", "a.example, b.example,", ("a.example", "b.example")),
         ("allowed_private_networks", "10.1.0.0/16,fd00::/8", (ip_network("10.1.0.0/16"), ip_network("fd00::/8"))),

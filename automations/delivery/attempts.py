@@ -12,6 +12,7 @@ from automations.delivery.claims import Claim, Ended, open_action, open_delivery
 from automations.delivery.redaction import Redaction
 from automations.delivery.retries import next_wait
 from automations.http import Http
+from automations.links import Links
 from automations.mail import Mail
 from automations.vault import Vault
 
@@ -27,14 +28,14 @@ class Sender:
         http: Http,
         vault: Vault,
         orchestration: Orchestration,
-        ui_url: str,
+        links: Links,
         retry_seconds: Sequence[float],
         mail: Mail | None = None,
         choices: Choices | None = None,
     ) -> None:
         self._http, self._vault, self._orchestration = http, vault, orchestration
         self._mail, self._choices = mail or Mail(), choices or Choices()
-        self._ui_url, self._retry_seconds = ui_url, retry_seconds
+        self._links, self._retry_seconds = links, retry_seconds
 
     async def attempt(self, claim: Claim) -> Ended:
         """Send once. Every outcome is an `Ended`: an exception of a client is its bug, logged and tried again."""
@@ -54,7 +55,7 @@ class Sender:
                 secrets=secrets,
                 destination=_pool(claim),
             )
-            result = await action.run(open_delivery(claim, ui_url=self._ui_url), tools)
+            result = await action.run(open_delivery(claim, self._links), tools)
         except (Rejected, RetryLater) as outcome:
             result = outcome
         except CONNECTION_LOST as error:

@@ -11,7 +11,7 @@ import orjson
 from automations.actions import BY_TYPE
 from automations.actions.contract import Action, Delivery, Rejected
 from automations.database import Record
-from automations.links import complete_event
+from automations.links import Links
 from automations.vault import SecretUnreadable, Vault
 
 CACHED_ACTIONS = 1024
@@ -71,9 +71,9 @@ def _read(action_type: str, config: str) -> Action:
 _read_cached = lru_cache(maxsize=CACHED_ACTIONS)(_read)
 
 
-def open_delivery(claim: Claim, *, ui_url: str) -> Delivery:
+def open_delivery(claim: Claim, links: Links) -> Delivery:
     """The event with what is derived from it: the links and the default message."""
-    event = complete_event(orjson.loads(claim.row["event"]), ui_url=ui_url)
+    event = links.complete(orjson.loads(claim.row["event"]))
     return Delivery(
         id=claim.id,
         tenant_id=claim.tenant_id,

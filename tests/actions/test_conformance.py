@@ -20,6 +20,7 @@ from automations.delivery.attempts import Sender
 from automations.delivery.claims import Claim, Ended
 from automations.events import FLOW_RUN_STATE_CHANGED, sample_event
 from automations.http import Http
+from automations.links import Links
 from automations.messages import check, check_json
 from automations.resources import resource
 from automations.vault import Vault
@@ -377,7 +378,7 @@ async def attempt(subject: Subject, http: Http, **changes: Any) -> Ended:
         vault=vault,
         orchestration=PlayedOrchestration(),
         mail=PlayedMail(),
-        ui_url="http://localhost:8080",
+        links=Links(),
         retry_seconds=(5, 30),
     )
     return await sender.attempt(Claim(tenant_id, uuid4(), 1, subject.action.destination, cast("Any", row)))

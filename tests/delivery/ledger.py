@@ -19,6 +19,7 @@ from automations.delivery.destinations import Destinations
 from automations.delivery.dispatcher import Dispatcher
 from automations.events import FLOW_RUN_STATE_CHANGED, sample_event
 from automations.http import Http
+from automations.links import Links
 from automations.orchestration.local import LocalOrchestration
 from automations.vault import Vault
 from tests.actions.stage import LOOPBACK, TLS
@@ -133,7 +134,7 @@ async def dispatching(
             http=http,
             vault=VAULT,
             orchestration=LocalOrchestration(database),
-            ui_url="http://localhost:8080",
+            links=Links(),
             retry_seconds=retry_seconds,
         ),
         Destinations(concurrency=concurrency, total=total),

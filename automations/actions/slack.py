@@ -1,5 +1,6 @@
 """Slack, by an incoming webhook whose whole URL is a secret."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -26,6 +27,8 @@ SECTION_CHARACTERS = 3000
 FIELDS = 10
 FACT_CHARACTERS = 150
 NAME_CHARACTERS = 200
+# https://docs.slack.dev/messaging/formatting-message-text: links, users, channels, and the special mentions.
+_MARKUP = re.compile(r"(<(?:https?://|mailto:|[@#!]|[{]flow(?:_run)?_link[}])[^<>\s|]*(?:[|][^<>|]*)?>)")
 
 _EMOJI = {
     "success": "white_check_mark",
@@ -79,7 +82,7 @@ class SlackNotification(Action):
 
     def _body(self, delivery: Delivery) -> dict[str, Any]:
         event = delivery.event
-        text = escape(printable(render(self.message or "{message}", event)))
+        text = printable(render(_escaped_template(self.message or "{message}"), _escaped(event)))
         text = clip(text, SECTION_CHARACTERS) if text.strip() else "(The message is empty.)"
         emoji = _EMOJI.get(str(event.get("state") or "").lower(), "bell")
         context = clip(escape(one_line(delivery.automation_name, NAME_CHARACTERS)), SECTION_CHARACTERS)
@@ -96,6 +99,17 @@ class SlackNotification(Action):
             },
         ]
         return {"text": text, "blocks": blocks}
+
+
+def _escaped_template(template: str) -> str:
+    """A template in which links and mentions of Slack's stay what they are: its author may mean them."""
+    marked = _MARKUP.split(template)
+    return "".join(part if place % 2 else escape(part) for place, part in enumerate(marked))
+
+
+def _escaped(event: Mapping[str, Any]) -> dict[str, Any]:
+    """The event for a template: what comes from runs is never markup."""
+    return {name: escape(value) if isinstance(value, str) else value for name, value in event.items()}
 
 
 def _section(text: str) -> dict[str, Any]:
@@ -130,10 +144,12 @@ def escape(text: str) -> str:
 
 
 def clip(text: str, characters: int) -> str:
-    """At most so many characters, with an ellipsis where some were cut, and no escape cut in half."""
+    """At most so many characters, with an ellipsis where some were cut, and no escape or link cut in half."""
     if len(text) <= characters:
         return text
     kept = text[: characters - 1]
+    if kept.rfind("<") > kept.rfind(">"):
+        kept = kept[: kept.rfind("<")]
     start = kept.rfind("&", max(0, len(kept) - 4))
     if start >= 0 and ";" not in kept[start:]:
         kept = kept[:start]

@@ -11,7 +11,7 @@ from slack_sdk.webhook import WebhookClient
 
 from automations.actions.contract import InvalidConfig, Rejected, RetryLater, Sent
 from automations.actions.slack import SlackNotification, clip, escape
-from automations.events import AGENT_SLA_FAILED, FLOW_RUN_STATE_CHANGED, FLOW_SLA_FAILED, EventType
+from automations.events import AGENT_SLA_FAILED, FLOW_RUN_STATE_CHANGED, FLOW_SLA_FAILED, EventType, sample_event
 from automations.http import Http
 from tests.actions.conformance import HOSTILE
 from tests.actions.stage import delivery, outcome, tools
@@ -215,3 +215,21 @@ def test_cut_never_leaves_half_an_escape(length: int) -> None:
     cut = clip(escape("a<b>&c" * 10), length)
     assert len(cut) <= length
     assert ESCAPED.fullmatch(cut)
+
+
+async def test_authors_links_and_mentions_are_kept_and_those_of_runs_are_not(slack: Slack, http: Http) -> None:
+    await send(
+        http,
+        "<!here> <{flow_run_link}|open> <https://wiki.example/a?b&c|wiki> a < b & {state_message}",
+        state_message="<!channel> <https://evil.example|click>",
+    )
+    [message] = slack.messages
+    link = sample_event(FLOW_RUN_STATE_CHANGED)["flow_run_link"]
+    assert message["text"] == (
+        f"<!here> <{link}|open> <https://wiki.example/a?b&c|wiki> a &lt; b &amp; "
+        "&lt;!channel&gt; &lt;https://evil.example|click&gt;"
+    )
+
+
+def test_link_is_never_cut_in_half() -> None:
+    assert clip("see <https://wiki.example/a|the wiki> now", 20) == "see …"

@@ -13,8 +13,9 @@ from tests.providers.strict import StrictProvider, only_fields
 from tests.receivers import Behaviour, Received, reply
 
 PATH = "/services/T000/B000/XXXX"
-# What is left of a text that escapes & < > as Slack asks: https://docs.slack.dev/messaging/formatting-message-text
-ESCAPED = re.compile(r"(?:[^&<>]|&(?:amp|lt|gt);)*")
+# A text that escapes & < > as Slack asks, but for its own links and mentions:
+# https://docs.slack.dev/messaging/formatting-message-text
+ESCAPED = re.compile(r"(?:[^&<>]|&(?:amp|lt|gt);|<(?:https?://|mailto:|[@#!])[^<>]+>)*")
 HTML = {"Content-Type": "text/html"}
 
 

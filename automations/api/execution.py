@@ -23,7 +23,7 @@ from graphql import (
 from strawberry.execution.is_awaitable import optimized_is_awaitable
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from automations.database import CONNECTION_LOST, DatabaseError, DataError, LimitError
+from automations.database import DatabaseError, DataError, LimitError, is_connection_lost
 from automations.errors import LimitExceeded, RequestError
 
 log = structlog.get_logger(__name__)
@@ -183,7 +183,7 @@ def _limit_problem(error: BaseException) -> str:
 
 
 def _own_problem(error: BaseException) -> str:
-    if isinstance(error, CONNECTION_LOST):
+    if is_connection_lost(error):
         log.error("the database did not answer", error=str(error) or type(error).__name__)
         return "The database cannot be reached just now; try again."
     error_id = uuid4().hex[:12]

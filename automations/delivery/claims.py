@@ -4,7 +4,7 @@ import base64
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import orjson
@@ -15,6 +15,8 @@ from automations.database import Record
 from automations.events import EVENT_TYPES
 from automations.messages import render
 from automations.vault import SecretUnreadable, Vault
+
+Health = Literal["WORKS", "FAILS"]
 
 CACHED_ACTIONS = 1024
 CACHED_CHARACTERS = 4096  # a longer config is read each time: nobody can fill the memory with long ones
@@ -38,7 +40,11 @@ class Claim:
 
 @dataclass(frozen=True)
 class Ended:
-    """How an attempt ended; `due_at` is set for a RETRY, `is_unknown` where it may have arrived all the same."""
+    """How an attempt ended; `due_at` is set for a RETRY, `is_unknown` where it may have arrived all the same.
+
+    `health` is what it says about the destination, `held_until` until when that asked to wait, and `pauses` that it is
+    gone for good.
+    """
 
     claim: Claim
     started_at: datetime
@@ -50,6 +56,9 @@ class Ended:
     request: str | None = None
     answer: str | None = None
     is_unknown: bool = False
+    health: Health | None = None
+    held_until: datetime | None = None
+    pauses: bool = False
 
 
 def claim_of(row: Record) -> Claim:

@@ -91,13 +91,18 @@ class Destinations:
         """The end is recorded: the lease is no longer ours."""
         self._held.pop((claim.id, claim.number), None)
 
-    def give_back(self) -> list[Claim]:
-        """Claims that were not begun; they are no longer held here."""
-        unspent = [claim for waiting in self._waiting.values() for claim in waiting]
-        self._waiting.clear()
+    def give_back(self, queue: Queue | None = None) -> list[Claim]:
+        """Claims that were not begun, of one destination or of all; they are no longer held here."""
+        queues = list(self._waiting) if queue is None else [queue]
+        unspent = [claim for queue in queues for claim in self._waiting.pop(queue, ())]
         for claim in unspent:
             self.forget(claim)
         return unspent
+
+    @property
+    def places(self) -> int:
+        """How many sends a destination may have under way if it is to claim only what starts at once; one at least."""
+        return max(1, self._places())
 
     def _places(self) -> int:
         """How many places a destination may hold at the moment."""

@@ -1,7 +1,7 @@
 """What is owed, written straight into the ledger, and a dispatcher that sends it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,6 +17,7 @@ from automations.definitions.actions import create_action
 from automations.delivery.attempts import Sender
 from automations.delivery.destinations import Destinations
 from automations.delivery.dispatcher import Dispatcher
+from automations.delivery.rates import Circuit, Rate
 from automations.events import FLOW_RUN_STATE_CHANGED, sample_event
 from automations.http import Http
 from automations.orchestration.local import LocalOrchestration
@@ -118,6 +119,8 @@ async def dispatching(
     lease_seconds: float = 15,
     poll_seconds: float = 0.05,
     shutdown_seconds: float = 5,
+    rates: Mapping[str, Rate] | None = None,
+    circuit: Circuit | None = None,
 ) -> AsyncIterator[Dispatcher]:
     """A dispatcher at work; stopped in the end, unless the test has done so."""
     database = Database(database_url, pool_size=2)
@@ -137,6 +140,8 @@ async def dispatching(
             retry_seconds=retry_seconds,
         ),
         Destinations(concurrency=concurrency, total=total),
+        rates=rates or {},
+        circuit=circuit or Circuit(failures=1_000_000),
         lease_seconds=lease_seconds,
         poll_seconds=poll_seconds,
         most_attempts=len(retry_seconds) + 1,

@@ -18,7 +18,8 @@ from automations.database import Database, DedicatedConnection
 from automations.definitions.actions import update_action
 from automations.delivery.attempts import Sender
 from automations.delivery.claims import Claim, Ended, claim_of
-from automations.delivery.dispatcher import queries, record
+from automations.delivery.rates import Circuit
+from automations.delivery.recorder import queries, record
 from automations.postgres import EmbeddedPostgres
 from tests.delivery.ledger import Ledger, dispatching
 from tests.harness import eventually
@@ -280,19 +281,19 @@ async def test_end_after_a_lost_lease_changes_nothing(ledger: Ledger) -> None:
     [first] = await claim(ledger, lease_seconds=-0.1)
     [_] = [row async for row in queries.take_over(ledger.connection, now=datetime.now(UTC), most_attempts=8)]
     before = await ledger.delivery(owed)
-    await record(ledger.connection, [delivered(first)])
+    await record(ledger.connection, [delivered(first)], Circuit())
     assert await ledger.delivery(owed) == before
 
     [second] = await claim(ledger, lease_seconds=30)
     before = await ledger.delivery(owed)
-    await record(ledger.connection, [delivered(first)])
+    await record(ledger.connection, [delivered(first)], Circuit())
     assert await ledger.delivery(owed) == before
     assert [attempt["outcome"] for attempt in await ledger.attempts(owed)] == ["LOST"]
 
-    await record(ledger.connection, [delivered(second)])
+    await record(ledger.connection, [delivered(second)], Circuit())
     assert (await ledger.delivery(owed))["status"] == "DELIVERED"
     before = await ledger.delivery(owed)
-    await record(ledger.connection, [delivered(second)])
+    await record(ledger.connection, [delivered(second)], Circuit())
     assert await ledger.delivery(owed) == before
 
 
@@ -409,7 +410,7 @@ async def test_end_that_cannot_be_recorded_keeps_no_other_from_it(ledger: Ledger
     first, second, third = await claim(ledger, lease_seconds=30)
     bad = replace(delivered(second), request="{not JSON")
     with structlog.testing.capture_logs() as lines:
-        await record(ledger.connection, [delivered(first), bad, delivered(third)])
+        await record(ledger.connection, [delivered(first), bad, delivered(third)], Circuit())
     assert (await ledger.count("DELIVERED"), await ledger.count("SENDING")) == (2, 1)
     assert [line["log_level"] for line in lines] == ["error"]
 
@@ -464,11 +465,15 @@ async def claim(ledger: Ledger, *, lease_seconds: float) -> list[Claim]:
             after_destination="",
             destinations=100,
             per_destination=100,
+            places=100,
             sharers=1,
             batch=1000,
             busy_tenants=[],
             busy_destinations=[],
             busy_counts=[],
+            limited_types=[],
+            limited_rates=[],
+            limited_bursts=[],
         )
     ]
     return [claim_of(row) for row in rows if row["id"] is not None]

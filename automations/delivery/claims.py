@@ -60,6 +60,11 @@ class Ended:
     held_until: datetime | None = None
     pauses: bool = False
 
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether nothing more may be sent to the destination once this is recorded."""
+        return self.health == "FAILS" or self.held_until is not None
+
 
 def claim_of(row: Record) -> Claim:
     return Claim(row["tenant_id"], row["id"], row["number"], row["destination"], row)

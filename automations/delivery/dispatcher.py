@@ -145,19 +145,23 @@ class Dispatcher:
             send.add_done_callback(self._sends.discard)
 
     async def _send(self, claim: Claim) -> None:
+        is_doubtful = False
         try:
-            self._recorder.add(await self._sender.attempt(claim))
+            ended = await self._sender.attempt(claim)
+            is_doubtful = ended.is_doubtful
+            self._recorder.add(ended)
         except Exception:
             log.exception("an attempt failed; it is made again when its lease runs out", delivery_id=str(claim.id))
             self._destinations.forget(claim)
         finally:
-            self._destinations.end(claim)
+            self._destinations.end(claim, is_doubtful=is_doubtful)
         self._start_sends()
         if self._destinations.wants_more(claim.queue):
             self._bell.ring()
 
     def _go_on(self, claim: Claim) -> None:
         """An end is recorded: it may have let another delivery go."""
+        self._start_sends()
         if claim.row["is_waited_for"] or self._destinations.wants_more(claim.queue):
             self._bell.ring()
 

@@ -75,21 +75,21 @@ class Recorder:
         while self.unrecorded or not self._bell.stopped:
             self._bell.hush()
             await self._keep_leases(connection)
+            if unspent := self._unspent[:]:
+                due_ats = [claim.row["was_due_at"] for claim in unspent]
+                await queries.give_back(connection, due_ats=due_ats, **_keys(unspent))
+                del self._unspent[: len(unspent)]
             if ended := self._ended[:]:
-                recorded = await record(connection, ended, self._circuit)
+                recorded = await record(connection, ended, self._circuit, now=datetime.now(UTC))
                 del self._ended[: len(ended)]
+                self._leave_alone(ended, recorded)
                 for end in ended:
                     self._destinations.forget(end.claim)
-                self._leave_alone(ended, recorded)
                 for end in ended:
                     self._on_end(end.claim)
                     _log(end)
                 await asyncio.sleep(GATHER_SECONDS)
-            elif unspent := self._unspent[:]:
-                due_ats = [claim.row["was_due_at"] for claim in unspent]
-                await queries.give_back(connection, due_ats=due_ats, **_keys(unspent))
-                del self._unspent[: len(unspent)]
-            else:
+            elif not self._unspent:
                 await self._bell.wait(min(self._poll_seconds, self._lease_seconds / 3))
 
     def _leave_alone(self, ended: Sequence[Ended], recorded: Sequence[Record]) -> None:
@@ -126,25 +126,28 @@ class Recorder:
             self._on_take_over()
 
 
-async def record(connection: DedicatedConnection, ended: Sequence[Ended], circuit: Circuit) -> list[Record]:
+async def record(
+    connection: DedicatedConnection, ended: Sequence[Ended], circuit: Circuit, *, now: datetime
+) -> list[Record]:
     """Write how attempts ended; an end whose lease was lost meanwhile changes nothing.
 
     One that cannot be written keeps no other from it. Returned is what was recorded, and until when nothing is sent to
     its destination.
     """
     try:
-        return await _record_all(connection, ended, circuit)
+        return await _record_all(connection, ended, circuit, now)
     except DatabaseError as error:
         if (error.sqlstate or "")[:2] not in _BAD_VALUE:
             raise
         if len(ended) == 1:
             log.exception("an attempt cannot be recorded; it is made again", delivery_id=str(ended[0].claim.id))
             return []
-        return [row for end in ended for row in await record(connection, [end], circuit)]
+        return [row for end in ended for row in await record(connection, [end], circuit, now=now)]
 
 
-async def _record_all(connection: DedicatedConnection, ended: Sequence[Ended], circuit: Circuit) -> list[Record]:
-    now = datetime.now(UTC)
+async def _record_all(
+    connection: DedicatedConnection, ended: Sequence[Ended], circuit: Circuit, now: datetime
+) -> list[Record]:
     if gone := [end for end in ended if end.pauses]:
         await queries.pause_actions(
             connection,

@@ -49,7 +49,7 @@ async def _keep(_connection: Connection) -> None:
 def is_connection_lost(error: BaseException) -> bool:
     """Whether the server or the connection to it went away, so that the same may work on another one."""
     if isinstance(error, asyncpg.InterfaceError):
-        return any(text in str(error) for text in _CLOSED)
+        return not isinstance(error, ValueError) and any(text in str(error) for text in _CLOSED)
     return isinstance(error, _CONNECTION_LOST)
 
 

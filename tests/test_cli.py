@@ -78,6 +78,14 @@ def test_wrong_settings_are_all_named_and_not_shown(
     assert len(told.splitlines()) == 3
 
 
+async def test_rate_of_an_unknown_action_is_a_wrong_setting(tmp_path: Path, database_url: str) -> None:
+    done = await automations(
+        "serve", "--port", "0", data_dir=str(tmp_path), database_url=database_url, destination_rates="slakc=1/s"
+    )
+    assert done.code == 2
+    assert complaint(done).startswith("AUTOMATIONS_DESTINATION_RATES: the actions are slack_notification, ")
+
+
 async def test_port_that_is_taken_is_told(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -42,6 +42,12 @@ def test_nothing_needs_to_be_set() -> None:
         ("allowed_hosts", "a.example, b.example,", ("a.example", "b.example")),
         ("allowed_private_networks", "10.1.0.0/16,fd00::/8", (ip_network("10.1.0.0/16"), ip_network("fd00::/8"))),
         ("retry_seconds", "1, 2.5", (1.0, 2.5)),
+        (
+            "destination_rates",
+            "slack_notification=1/s, webhook = 3000/min,email_notification=none,",
+            (("slack_notification", 1.0), ("webhook", 50.0), ("email_notification", None)),
+        ),
+        ("destination_rates", "webhook=6/h", (("webhook", 6 / 3600),)),
         ("database_url", f"postgresql://me:{SECRET}@db/x", f"postgresql://me:{SECRET}@db/x"),
     ],
 )
@@ -64,6 +70,18 @@ def test_each_kind_of_value_is_read(name: str, text: str, value: Any) -> None:
         ("retry_seconds", "5,0", "numbers of seconds above 0"),
         ("retry_seconds", "inf", "numbers of seconds above 0"),
         ("retry_seconds", "nan", "numbers of seconds above 0"),
+        *(
+            ("destination_rates", text, "rates of actions such as slack_notification=1/s")
+            for text in (
+                "webhook",
+                "=1/s",
+                "webhook=1",
+                "webhook=1/d",
+                "webhook=fast/s",
+                "webhook=0/s",
+                "webhook=nan/s",
+            )
+        ),
     ],
 )
 def test_wrong_value_is_refused_with_what_it_must_be(name: str, text: str, meaning: str) -> None:

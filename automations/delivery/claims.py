@@ -63,7 +63,7 @@ class Ended:
     @property
     def is_doubtful(self) -> bool:
         """Whether nothing more may be sent to the destination once this is recorded."""
-        return self.health == "FAILS" or self.held_until is not None
+        return self.health == "FAILS" or self.held_until is not None or self.pauses
 
 
 def claim_of(row: Record) -> Claim:

@@ -75,11 +75,14 @@ class Recorder:
         while self.unrecorded or not self._bell.stopped:
             self._bell.hush()
             await self._keep_leases(connection)
+            ended = self._ended[:]
+            for queue in {end.claim.queue for end in ended if end.pauses}:
+                self._unspent += self._destinations.give_back(queue)  # before the action is paused, and they with it
             if unspent := self._unspent[:]:
                 due_ats = [claim.row["was_due_at"] for claim in unspent]
                 await queries.give_back(connection, due_ats=due_ats, **_keys(unspent))
                 del self._unspent[: len(unspent)]
-            if ended := self._ended[:]:
+            if ended:
                 recorded = await record(connection, ended, self._circuit, now=datetime.now(UTC))
                 del self._ended[: len(ended)]
                 self._leave_alone(ended, recorded)

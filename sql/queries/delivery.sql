@@ -58,11 +58,12 @@ WITH RECURSIVE queue AS (
 ), waiting AS MATERIALIZED (
     SELECT known.tenant_id, known.destination
     FROM known
-    WHERE is_minded AND is_known AND (free_at IS NULL OR free_at <= :now) AND EXISTS (
+    CROSS JOIN LATERAL (
         SELECT FROM automations.delivery
-        WHERE status = 'PENDING' AND delivery.tenant_id = known.tenant_id AND delivery.destination = known.destination
-            AND due_at <= :now
-    )
+        WHERE status = 'PENDING' AND tenant_id = known.tenant_id AND destination = known.destination AND due_at <= :now
+        LIMIT 1
+    ) AS due
+    WHERE is_minded AND is_known AND (free_at IS NULL OR free_at <= :now)
 ), minded AS MATERIALIZED (
     SELECT known.tenant_id, known.destination, known.per_second, known.burst, own.spent_at,
         own.open_until IS NOT NULL AS is_open, greatest(own.open_until, own.held_until) AS blocked_until,
@@ -124,11 +125,12 @@ WITH RECURSIVE queue AS (
         FOR SHARE SKIP LOCKED
     ) AS earlier
     CROSS JOIN LATERAL (
-        SELECT tenant_id, id FROM automations.delivery
-        WHERE tenant_id = due.tenant_id AND id = due.id AND status = 'PENDING'
+        SELECT tenant_id, id, status FROM automations.delivery
+        WHERE tenant_id = due.tenant_id AND id = due.id
+        LIMIT 1
         FOR UPDATE SKIP LOCKED
     ) AS own
-    WHERE allowed.count > 0
+    WHERE allowed.count > 0 AND own.status = 'PENDING'
 ), put_off AS (
     UPDATE automations.delivery SET due_at = behind.until
     FROM behind
@@ -320,12 +322,12 @@ LEFT JOIN verdict ON verdict.tenant_id = recorded.tenant_id AND verdict.destinat
 -- Their receiver is gone for good. One whose config was changed since goes on; what still waits for the others is
 -- suppressed: somebody who mends the action can send it again.
 WITH paused AS (
-    UPDATE automations.action SET paused_at = :now, paused_reason = gone.reason
+    UPDATE automations.action
+    SET paused_at = coalesce(action.paused_at, :now), paused_reason = coalesce(action.paused_reason, gone.reason)
     FROM unnest(
         CAST(:tenant_ids AS uuid[]), CAST(:action_ids AS uuid[]), CAST(:configs AS jsonb[]), CAST(:reasons AS text[])
     ) AS gone (tenant_id, id, config, reason)
     WHERE action.tenant_id = gone.tenant_id AND action.id = gone.id AND action.action_config = gone.config
-        AND action.paused_at IS NULL
     RETURNING action.tenant_id, action.id, action.destination, automations.paused_text(action.paused_at, action.paused_reason) AS reason
 )
 UPDATE automations.delivery SET status = 'SUPPRESSED', due_at = NULL, finished_at = :now, reason = paused.reason

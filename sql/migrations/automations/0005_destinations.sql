@@ -16,7 +16,6 @@ CREATE TABLE automations.destination (
     held_until timestamptz,
     reason text,
     PRIMARY KEY (tenant_id, name),
-    UNIQUE (tenant_id, id),
     CHECK ((open_until IS NULL) = (openings = 0))
 ) WITH (fillfactor = 50);
 COMMENT ON COLUMN automations.destination.per_second IS 'The rate it was sent to with last; null where it has none';

@@ -76,11 +76,14 @@ class Recorder:
             self._bell.hush()
             await self._keep_leases(connection)
             ended = self._ended[:]
-            for queue in {end.claim.queue for end in ended if end.pauses}:
-                self._unspent += self._destinations.give_back(queue)  # before the action is paused, and they with it
             if unspent := self._unspent[:]:
-                due_ats = [claim.row["was_due_at"] for claim in unspent]
-                await queries.give_back(connection, due_ats=due_ats, **_keys(unspent))
+                await queries.give_back(
+                    connection,
+                    now=datetime.now(UTC),
+                    **_keys(unspent),
+                    due_ats=[claim.row["was_due_at"] for claim in unspent],
+                    action_ids=[claim.row["action_id"] for claim in unspent],
+                )
                 del self._unspent[: len(unspent)]
             if ended:
                 recorded = await record(connection, ended, self._circuit, now=datetime.now(UTC))
@@ -99,9 +102,7 @@ class Recorder:
         """Give back what was claimed ahead for destinations that nothing may be sent to any more."""
         now = datetime.now(UTC)
         blocked = {row["id"]: row for row in recorded if (row["blocked_until"] or now) > now}
-        if not blocked:
-            return
-        for queue in {end.claim.queue for end in ended if end.claim.id in blocked}:
+        for queue in {end.claim.queue for end in ended if end.pauses or end.claim.id in blocked}:
             self._unspent += self._destinations.give_back(queue)
         for destination, until in {
             end.claim.destination: blocked[end.claim.id]["blocked_until"]

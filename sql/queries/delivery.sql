@@ -342,11 +342,19 @@ WHERE delivery.tenant_id = held.tenant_id AND delivery.id = held.id
     AND delivery.status = 'SENDING' AND delivery.attempt_count = held.number;
 
 -- name: give_back!
--- Leases that were not used: as if they had never been taken.
-UPDATE automations.delivery SET status = 'PENDING', due_at = held.due_at, lease_until = NULL, attempt_count = delivery.attempt_count - 1
+-- Leases that were not used: as if they had never been taken, unless the action was paused meanwhile.
+UPDATE automations.delivery
+SET status = CASE WHEN action.paused_at IS NULL THEN 'PENDING' ELSE 'SUPPRESSED' END,
+    due_at = CASE WHEN action.paused_at IS NULL THEN held.due_at END,
+    finished_at = CASE WHEN action.paused_at IS NOT NULL THEN CAST(:now AS timestamptz) END,
+    reason = coalesce(automations.paused_text(action.paused_at, action.paused_reason), delivery.reason),
+    lease_until = NULL,
+    attempt_count = delivery.attempt_count - 1
 FROM unnest(
-    CAST(:tenant_ids AS uuid[]), CAST(:ids AS uuid[]), CAST(:numbers AS integer[]), CAST(:due_ats AS timestamptz[])
-) AS held (tenant_id, id, number, due_at)
+    CAST(:tenant_ids AS uuid[]), CAST(:ids AS uuid[]), CAST(:numbers AS integer[]), CAST(:due_ats AS timestamptz[]),
+    CAST(:action_ids AS uuid[])
+) AS held (tenant_id, id, number, due_at, action_id)
+LEFT JOIN automations.action ON action.tenant_id = held.tenant_id AND action.id = held.action_id
 WHERE delivery.tenant_id = held.tenant_id AND delivery.id = held.id
     AND delivery.status = 'SENDING' AND delivery.attempt_count = held.number;
 

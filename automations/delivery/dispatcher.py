@@ -11,6 +11,7 @@ from automations.database import Database, DedicatedConnection, load_queries
 from automations.delivery.attempts import Sender
 from automations.delivery.claims import Claim, claim_of
 from automations.delivery.destinations import Destinations
+from automations.delivery.plans import Plans
 from automations.delivery.rates import Circuit, Rate
 from automations.delivery.recorder import Recorder
 from automations.engine.loop import Bell, keep_running
@@ -82,7 +83,9 @@ class Dispatcher:
             await asyncio.wait([recording])
 
     async def _claim_and_send(self, connection: DedicatedConnection) -> None:
+        plans = Plans(connection)
         while not self._bell.stopped:
+            await plans.refresh()
             if self._cursor == _START or not self._destinations.room:
                 self._bell.hush()  # in the middle of a walk, a ring may be for what was passed already
             if await self._claim(connection):

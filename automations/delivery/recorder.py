@@ -9,6 +9,7 @@ import structlog
 from automations.database import Database, DatabaseError, DedicatedConnection, Record, load_queries
 from automations.delivery.claims import Claim, Ended
 from automations.delivery.destinations import Destinations
+from automations.delivery.plans import Plans
 from automations.delivery.rates import Circuit
 from automations.engine.loop import Bell, keep_running
 
@@ -72,7 +73,9 @@ class Recorder:
 
     async def _record(self, connection: DedicatedConnection) -> None:
         """Write ends as they come, all that there are in one statement, and keep the leases, until stopped."""
+        plans = Plans(connection)
         while self.unrecorded or not self._bell.stopped:
+            await plans.refresh()
             self._bell.hush()
             await self._keep_leases(connection)
             ended = self._ended[:]

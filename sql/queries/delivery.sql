@@ -1,3 +1,10 @@
+-- name: plan_for_all_values!
+-- One plan whatever the values are, and by indexes: the tables are large, or will be.
+SELECT set_config('plan_cache_mode', 'force_generic_plan', false), set_config('enable_seqscan', 'off', false);
+
+-- name: forget_plans!
+DISCARD PLANS;
+
 -- name: claim
 -- Walks the destinations that have something pending, starting after the one where the last claim stopped, and takes
 -- from each what it may still send: a destination with a long or blocked queue costs a few index probes. Together they

@@ -1,6 +1,8 @@
 """A delivery that waits says what for, and a destination in trouble says what it is."""
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -14,11 +16,11 @@ EARLIER = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 @pytest.fixture
-async def idle_server(database_url: str, tmp_path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+async def idle_server(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Automations]:
     """A server that sends nothing: what waits, waits."""
 
     async def rest(_self: object) -> None:
-        return None
+        """Send nothing."""
 
     monkeypatch.setattr("automations.delivery.dispatcher.Dispatcher.run", rest)
     async with running(database_url, tmp_path) as automations:

@@ -98,10 +98,10 @@ WITH RECURSIVE queue AS (
     CROSS JOIN fair
     LEFT JOIN minded ON minded.tenant_id = known.tenant_id AND minded.destination = known.destination
 ), candidate AS MATERIALIZED (
-    SELECT due.tenant_id, due.id, due.due_at, allowed.destination
+    SELECT due.tenant_id, due.id, due.place, due.due_at, allowed.destination
     FROM allowed
     CROSS JOIN LATERAL (
-        SELECT tenant_id, id, due_at FROM automations.delivery
+        SELECT tenant_id, id, ctid AS place, due_at FROM automations.delivery
         WHERE status = 'PENDING' AND tenant_id = allowed.tenant_id AND destination = allowed.destination
             AND due_at <= :now
             AND NOT (is_ordered AND EXISTS (
@@ -159,9 +159,9 @@ WITH RECURSIVE queue AS (
     UPDATE automations.delivery
     SET status = 'SENDING', attempt_count = delivery.attempt_count + 1, due_at = NULL, started_at = :now,
         lease_until = :lease_until
-    FROM candidate
-    WHERE delivery.tenant_id = candidate.tenant_id AND delivery.id = candidate.id
-    RETURNING delivery.*, candidate.due_at AS was_due_at
+    -- By place, which is locked: whatever it takes the candidates for, the planner has no other way to them.
+    WHERE delivery.ctid = ANY(ARRAY(SELECT place FROM candidate))
+    RETURNING delivery.*
 ), ahead AS (
     -- The next delivery that becomes due, and the next moment at which a destination may be sent something.
     SELECT min(greatest(next.due_at, known.free_at)) AS look_at
@@ -199,7 +199,7 @@ WITH RECURSIVE queue AS (
 SELECT page.share, page.last_tenant, page.last_destination, page.look_at,
     claimed.tenant_id, claimed.id, claimed.attempt_count AS number, claimed.destination, claimed.created,
     claimed.target, coalesce(claimed.subject, CAST(claimed.action_id AS text)) AS subject, claimed.may_have_arrived,
-    claimed.is_test, claimed.automation_id, claimed.action_id, claimed.firing_id, claimed.was_due_at,
+    claimed.is_test, claimed.automation_id, claimed.action_id, claimed.firing_id, candidate.due_at AS was_due_at,
     claimed.is_ordered OR EXISTS (
         SELECT FROM minded WHERE minded.tenant_id = claimed.tenant_id AND minded.destination = claimed.destination
     ) AS is_waited_for,
@@ -211,6 +211,7 @@ SELECT page.share, page.last_tenant, page.last_destination, page.look_at,
     ) AS sealed_secrets
 FROM page
 LEFT JOIN claimed ON true
+LEFT JOIN candidate ON candidate.tenant_id = claimed.tenant_id AND candidate.id = claimed.id
 LEFT JOIN automations.action ON action.tenant_id = claimed.tenant_id AND action.id = claimed.action_id
 LEFT JOIN automations.firing ON firing.tenant_id = claimed.tenant_id AND firing.id = claimed.firing_id
 LEFT JOIN automations.automation ON automation.tenant_id = claimed.tenant_id AND automation.id = claimed.automation_id;

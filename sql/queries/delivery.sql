@@ -263,22 +263,36 @@ WITH ended AS (
     ) AS later
     WHERE recorded.is_ordered AND recorded.outcome <> 'RETRY' AND delivery.tenant_id = recorded.tenant_id
         AND delivery.id = later.id AND delivery.status = 'PENDING' AND delivery.attempt_count = 0
+), spoken AS MATERIALIZED (
+    -- What was said about destinations that are in trouble, or were.
+    SELECT recorded.tenant_id, recorded.destination, started_at, finished_at, reason, health, held_until
+    FROM (
+        SELECT tenant_id, destination, coalesce(bool_or(health = 'FAILS' OR held_until IS NOT NULL), false) AS is_troubled
+        FROM recorded GROUP BY tenant_id, destination
+    ) AS named
+    LEFT JOIN LATERAL (
+        SELECT true AS was_troubled FROM automations.destination
+        WHERE destination.tenant_id = named.tenant_id AND destination.name = named.destination
+            AND (failures > 0 OR open_until IS NOT NULL)
+        LIMIT 1
+    ) AS earlier ON NOT named.is_troubled
+    JOIN recorded ON recorded.tenant_id = named.tenant_id AND recorded.destination = named.destination
+    WHERE (is_troubled OR was_troubled) AND (health IS NOT NULL OR held_until IS NOT NULL)
 ), worked AS (
-    SELECT tenant_id, destination, max(finished_at) AS at FROM recorded WHERE health = 'WORKS'
+    SELECT tenant_id, destination, max(finished_at) AS at FROM spoken WHERE health = 'WORKS'
     GROUP BY tenant_id, destination
 ), met AS MATERIALIZED (
-    SELECT recorded.tenant_id, recorded.destination, worked.at IS NOT NULL AS works,
-        count(*) FILTER (WHERE is_failure) AS failures, max(recorded.started_at) FILTER (WHERE is_failure) AS failed_at,
-        max(recorded.held_until) AS held_until,
-        (array_agg(recorded.reason ORDER BY recorded.finished_at DESC)
-            FILTER (WHERE is_failure OR recorded.held_until IS NOT NULL))[1] AS reason
-    FROM recorded
-    LEFT JOIN worked ON worked.tenant_id = recorded.tenant_id AND worked.destination = recorded.destination
+    SELECT spoken.tenant_id, spoken.destination, worked.at IS NOT NULL AS works,
+        count(*) FILTER (WHERE is_failure) AS failures, max(spoken.started_at) FILTER (WHERE is_failure) AS failed_at,
+        max(spoken.held_until) AS held_until,
+        (array_agg(spoken.reason ORDER BY spoken.finished_at DESC)
+            FILTER (WHERE is_failure OR spoken.held_until IS NOT NULL))[1] AS reason
+    FROM spoken
+    LEFT JOIN worked ON worked.tenant_id = spoken.tenant_id AND worked.destination = spoken.destination
     CROSS JOIN LATERAL (
-        SELECT health = 'FAILS' AND (worked.at IS NULL OR recorded.finished_at > worked.at) AS is_failure
+        SELECT health = 'FAILS' AND (worked.at IS NULL OR spoken.finished_at > worked.at) AS is_failure
     ) AS judged
-    WHERE recorded.health IS NOT NULL OR recorded.held_until IS NOT NULL
-    GROUP BY recorded.tenant_id, recorded.destination, worked.at
+    GROUP BY spoken.tenant_id, spoken.destination, worked.at
 ), known AS MATERIALIZED (
     SELECT destination.*
     FROM (SELECT * FROM met ORDER BY tenant_id, destination) AS met

@@ -263,9 +263,8 @@ WITH ended AS (
     ) AS later
     WHERE recorded.is_ordered AND recorded.outcome <> 'RETRY' AND delivery.tenant_id = recorded.tenant_id
         AND delivery.id = later.id AND delivery.status = 'PENDING' AND delivery.attempt_count = 0
-), spoken AS MATERIALIZED (
-    -- What was said about destinations that are in trouble, or were.
-    SELECT recorded.tenant_id, recorded.destination, started_at, finished_at, reason, health, held_until
+), troubled AS MATERIALIZED (
+    SELECT named.tenant_id, named.destination
     FROM (
         SELECT tenant_id, destination, coalesce(bool_or(health = 'FAILS' OR held_until IS NOT NULL), false) AS is_troubled
         FROM recorded GROUP BY tenant_id, destination
@@ -276,8 +275,12 @@ WITH ended AS (
             AND (failures > 0 OR open_until IS NOT NULL)
         LIMIT 1
     ) AS earlier ON NOT named.is_troubled
-    JOIN recorded ON recorded.tenant_id = named.tenant_id AND recorded.destination = named.destination
-    WHERE (is_troubled OR was_troubled) AND (health IS NOT NULL OR held_until IS NOT NULL)
+    WHERE is_troubled OR was_troubled
+), spoken AS MATERIALIZED (
+    SELECT recorded.tenant_id, recorded.destination, started_at, finished_at, reason, health, held_until
+    FROM troubled
+    JOIN recorded ON recorded.tenant_id = troubled.tenant_id AND recorded.destination = troubled.destination
+    WHERE health IS NOT NULL OR held_until IS NOT NULL
 ), worked AS (
     SELECT tenant_id, destination, max(finished_at) AS at FROM spoken WHERE health = 'WORKS'
     GROUP BY tenant_id, destination

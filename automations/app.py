@@ -14,10 +14,11 @@ from starlette.types import Receive, Scope, Send
 from automations.actions.contract import Choices
 from automations.api.context import Services
 from automations.api.endpoint import GraphQLEndpoint
-from automations.database import CONNECTION_LOST, Database, load_queries
+from automations.database import CLIENT_ERRORS, Database, load_queries
 from automations.delivery.attempts import Sender
 from automations.delivery.destinations import Destinations
 from automations.delivery.dispatcher import Dispatcher
+from automations.delivery.rates import Circuit, rates_of
 from automations.engine.agents import AgentGroups
 from automations.engine.evaluator import Evaluator
 from automations.engine.sla import SlaTimers
@@ -59,6 +60,8 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
         database,
         sender,
         Destinations(concurrency=settings.destination_concurrency, total=settings.delivery_concurrency),
+        rates=rates_of(settings.destination_rates),
+        circuit=Circuit(failures=settings.circuit_failures),
         lease_seconds=settings.lease_seconds,
         poll_seconds=settings.poll_seconds,
         most_attempts=len(settings.retry_seconds) + 1,
@@ -117,7 +120,7 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
         try:
             async with asyncio.timeout(2), database.connection() as connection:
                 await queries.ping(connection)
-        except (*CONNECTION_LOST, TimeoutError):
+        except CLIENT_ERRORS:
             return JSONResponse({"ready": False, "reason": "the database does not answer"}, 503)
         if any(loop.done() for loop in request.app.state.loops):
             return JSONResponse({"ready": False, "reason": "a loop has stopped"}, 503)

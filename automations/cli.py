@@ -13,7 +13,7 @@ from types import FrameType
 import structlog
 
 from automations import __version__
-from automations.database import CONNECTION_LOST, Database, DatabaseError
+from automations.database import CLIENT_ERRORS, Database
 from automations.hosts import is_loopback
 from automations.logs import configure_logs
 from automations.migrations import Migration, MigrationError, migrate
@@ -178,7 +178,7 @@ def _run_migrations(url: str) -> list[Migration]:
         return asyncio.run(run())
     except ValueError:  # its text may hold a piece of the URL, and that a piece of the password
         raise SettingsError("AUTOMATIONS_DATABASE_URL: is not the URL of a PostgreSQL database") from None
-    except (*CONNECTION_LOST, DatabaseError) as error:
+    except CLIENT_ERRORS as error:
         what = str(error) or type(error).__name__
         raise MigrationError(f"The database of AUTOMATIONS_DATABASE_URL cannot be used: {what}") from None
 

@@ -24,7 +24,17 @@ UniqueViolation = asyncpg.UniqueViolationError
 ForeignKeyViolation = asyncpg.ForeignKeyViolationError
 DataError = asyncpg.DataError | asyncpg.exceptions.DataError
 LimitError = asyncpg.ProgramLimitExceededError | asyncpg.QueryCanceledError | TimeoutError
-CONNECTION_LOST = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.OperatorInterventionError)
+CLIENT_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""Whatever may come of connecting to a server that is not as it should be."""
+
+_CONNECTION_LOST = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.TargetServerAttributeNotMatched,
+)
+# asyncpg has one class for a connection that is gone, a value that it cannot encode and a call that is a bug of ours.
+_CLOSED = ("connection is closed", "pool is closed", "pool is closing")
 
 _SERVER_SETTINGS = {"application_name": "automations", "timezone": "UTC", "jit": "off"}
 
@@ -34,6 +44,13 @@ STATEMENT_SECONDS = 30  # of a request's statement; the loops' own may take long
 
 async def _keep(_connection: Connection) -> None:
     """What requests set ends with their transaction: resetting the session would cost a round trip each time."""
+
+
+def is_connection_lost(error: BaseException) -> bool:
+    """Whether the server or the connection to it went away, so that the same may work on another one."""
+    if isinstance(error, asyncpg.InterfaceError):
+        return not isinstance(error, ValueError) and any(text in str(error) for text in _CLOSED)
+    return isinstance(error, _CONNECTION_LOST)
 
 
 class _Adapter(AsyncPGAdapter):

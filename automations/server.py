@@ -63,6 +63,8 @@ def run(app: Starlette, bound: socket.socket, *, on_ready: Callable[[], None]) -
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        # Longer than proxies and clients keep an idle connection: closing it first, we would meet their next request.
+        timeout_keep_alive=75,
         timeout_graceful_shutdown=10,
     )
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:

@@ -87,6 +87,21 @@ def _mailbox(text: str) -> str:
     return text
 
 
+_UNIT_SECONDS = {"s": 1, "min": 60, "h": 3600}
+
+
+def _rate(text: str) -> tuple[str, float | None]:
+    """`slack_notification=1/s` as ("slack_notification", 1.0); `none` is no limit."""
+    action, _, rate = (part.strip() for part in text.partition("="))
+    if rate == "none":
+        return action, None
+    count, _, unit = rate.partition("/")
+    per_second = float(count) / _UNIT_SECONDS[unit.strip()]
+    if not action or not 1 / 3600 <= per_second <= 100_000:
+        raise ValueError
+    return action, per_second
+
+
 _TEXT = _Kind(str, "a text")
 _LINK = _Kind(_link, f"a URL in which {', '.join(f'{{{name}}}' for name in LINK_FIELDS)} may stand")
 _SWITCH = _Kind(
@@ -177,7 +192,22 @@ class Settings:
     max_rows: int = _setting(1000, _number(int, 1, 100_000), "Most rows that one list in a query returns.")
     max_body_bytes: int = _setting(5_000_000, _number(int, 1024, 10**9), "Largest request body that is read.")
     delivery_concurrency: int = _setting(400, _number(int, 1, 5000), "Deliveries sent at once by one process.")
-    destination_concurrency: int = _setting(10, _number(int, 1, 200), "Deliveries sent at once to one destination.")
+    destination_concurrency: int = _setting(
+        10,
+        _number(int, 1, 200),
+        "Deliveries sent at once to one destination; of the free places of a process it gets a quarter at most.",
+    )
+    destination_rates: tuple[tuple[str, float | None], ...] = _setting(
+        (),
+        _split(_rate, "rates of actions such as slack_notification=1/s, webhook=3000/min, email_notification=none"),
+        "Attempts that a destination is sent at most, by action and over all processes, such as "
+        "slack_notification=1/s, webhook=3000/min; none is no limit. Slack has 1/s by default.",
+    )
+    circuit_failures: int = _setting(
+        5,
+        _number(int, 1, 10_000),
+        "Transient failures in a row after which a destination rests: 30 s, then twice as long each time, to 10 min.",
+    )
     send_timeout_seconds: float = _setting(30.0, _number(float, 0.1, 300), "Longest that one attempt may take.")
     lease_seconds: float = _setting(
         15.0,

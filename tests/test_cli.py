@@ -78,6 +78,14 @@ def test_wrong_settings_are_all_named_and_not_shown(
     assert len(told.splitlines()) == 3
 
 
+async def test_rate_of_an_unknown_action_is_a_wrong_setting(tmp_path: Path, database_url: str) -> None:
+    done = await automations(
+        "serve", "--port", "0", data_dir=str(tmp_path), database_url=database_url, destination_rates="slakc=1/s"
+    )
+    assert done.code == 2
+    assert complaint(done).startswith("AUTOMATIONS_DESTINATION_RATES: the actions are slack_notification, ")
+
+
 async def test_port_that_is_taken_is_told(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -101,7 +109,7 @@ async def test_second_word_lets_it_listen_beyond_the_loopback(tmp_path: Path, da
 
 async def test_migrate_says_what_it_did(empty_database_url: str) -> None:
     first = await automations("migrate", database_url=empty_database_url)
-    assert (first.code, first.out) == (0, "7 migrations applied\n")
+    assert (first.code, first.out) == (0, "8 migrations applied\n")
     second = await automations("migrate", database_url=empty_database_url)
     assert (second.code, second.out) == (0, "The database is at the newest schema\n")
 

@@ -10,10 +10,11 @@ from automations.database import DedicatedConnection
 from automations.delivery.dispatcher import queries as delivery
 from automations.engine.evaluator import queries as evaluator
 
-HOT = {"delivery", "state_change", "firing", "flow_run", "flow_run_state"}
+HOT = {"delivery", "state_change", "firing", "flow_run", "flow_run_state", "destination"}
 
-# 100,000 changes that wait and as many deliveries, 2,000 of them owed to 200 destinations, and enough runs, states and
-# firings that reading them all would show. Triggers and keys would take most of the time.
+# 100,000 changes that wait and as many deliveries, 2,000 of them owed to 200 destinations, some of them in an order,
+# and enough destinations, runs, states and firings that reading them all would show. Triggers and keys would take most
+# of the time.
 FILL = """
 SET session_replication_role = replica;
 INSERT INTO tenant (name, slug) VALUES ('a', 'a');
@@ -28,9 +29,12 @@ INSERT INTO automations.firing (tenant_id, event_type, event_id, event)
 SELECT tenant_id, 'FlowRunStateChangedEvent', id, '{}' FROM flow_run;
 INSERT INTO automations.state_change (tenant_id, flow_run_id, flow_run_state_id, state)
 SELECT tenant_id, flow_run_id, id, 'failed' FROM flow_run_state, generate_series(1, 10);
+INSERT INTO automations.destination (tenant_id, name, failures)
+SELECT id, 'destination ' || number, 1 FROM tenant, generate_series(1, 10000) AS number;
 INSERT INTO automations.delivery
-    (tenant_id, firing_id, action_id, action_type, destination, status, due_at, lease_until, finished_at)
-SELECT tenant_id, id, id, 'WebhookAction', 'destination ' || number % 200,
+    (tenant_id, firing_id, action_id, subject, is_ordered, action_type, destination, status, due_at, lease_until,
+    finished_at)
+SELECT tenant_id, id, id, 'run ' || number % 300, number % 10 = 0, 'WebhookAction', 'destination ' || number % 200,
     CASE WHEN number <= 2000 THEN 'PENDING' WHEN number <= 2400 THEN 'SENDING' ELSE 'DELIVERED' END,
     CASE WHEN number <= 2000 THEN now() END,
     CASE WHEN number BETWEEN 2001 AND 2400 THEN now() END,

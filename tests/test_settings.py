@@ -48,6 +48,12 @@ def test_nothing_needs_to_be_set() -> None:
         ("smtp_tls", "TLS", "tls"),
         ("smtp_from", "Automations <a@example.com>", "Automations <a@example.com>"),
         ("smtp_from", "a@example.com", "a@example.com"),
+        (
+            "destination_rates",
+            "slack_notification=1/s, webhook = 3000/min,email_notification=none,",
+            (("slack_notification", 1.0), ("webhook", 50.0), ("email_notification", None)),
+        ),
+        ("destination_rates", "webhook=6/h", (("webhook", 6 / 3600),)),
         ("database_url", f"postgresql://me:{SECRET}@db/x", f"postgresql://me:{SECRET}@db/x"),
     ],
 )
@@ -78,6 +84,18 @@ def test_each_kind_of_value_is_read(name: str, text: str, value: Any) -> None:
         ("smtp_from", "A\nBcc: b@example.com <a@example.com>", "an address such as"),
         ("smtp_tls", "ssl", "one of starttls, tls, none"),
         ("smtp_port", "0", "a whole number from 1"),
+        *(
+            ("destination_rates", text, "rates of actions such as slack_notification=1/s")
+            for text in (
+                "webhook",
+                "=1/s",
+                "webhook=1",
+                "webhook=1/d",
+                "webhook=fast/s",
+                "webhook=0/s",
+                "webhook=nan/s",
+            )
+        ),
     ],
 )
 def test_wrong_value_is_refused_with_what_it_must_be(name: str, text: str, meaning: str) -> None:

@@ -22,11 +22,14 @@ class InvalidConfig(ValueError):
 
 
 class Rejected(Exception):
-    """Sending it again cannot help: FAILED, kept for people to see and send again."""
+    """Sending it again cannot help: FAILED, kept for people to see and send again.
 
-    def __init__(self, reason: str, answer: Answer | None = None) -> None:
+    `pauses`: the receiver is gone for good, and nothing more is sent by this action until its config is changed.
+    """
+
+    def __init__(self, reason: str, answer: Answer | None = None, *, pauses: bool = False) -> None:
         super().__init__(reason)
-        self.reason, self.answer = reason, answer
+        self.reason, self.answer, self.pauses = reason, answer, pauses
 
 
 class RetryLater(Exception):
@@ -151,6 +154,10 @@ class Action(ABC):
     TYPE: ClassVar[str]
     ORDERED: ClassVar[bool] = False
     """Whether deliveries about one subject go out one after the other, in the order in which they fired."""
+    PER_SECOND: ClassVar[float | None] = None
+    """How many attempts a second a destination is sent at most, over all processes; a setting may say otherwise."""
+    BURST: ClassVar[int] = 1
+    """How many at once where it was quiet before."""
 
     @classmethod
     @abstractmethod

@@ -38,6 +38,9 @@ class PagerDutyNotification(Action):
     KEY: ClassVar = "pagerduty_notification"
     TYPE: ClassVar = "PagerDutyNotificationAction"
     ORDERED: ClassVar = True
+    # https://developer.pagerduty.com/docs/events-api-v2-overview: about 120 a minute for an integration.
+    PER_SECOND: ClassVar = 1.8
+    BURST: ClassVar = 10
 
     routing_key: str = plain("The integration key of an Events API v2 integration.")
     severity: str = plain("info, warning, error or critical, in any case.")

@@ -51,6 +51,9 @@ class SlackNotification(Action):
 
     KEY: ClassVar = "slack_notification"
     TYPE: ClassVar = "SlackNotificationAction"
+    # https://docs.slack.dev/apis/web-api/rate-limits: incoming webhooks 1 a second, short bursts of more allowed.
+    PER_SECOND: ClassVar = 1.0
+    BURST: ClassVar = 5
 
     webhook_url_secret: str = secret("Name of the secret that holds the incoming webhook's URL.")
     message: str | None = template("The message, with {attributes} of the event; the event's own by default.")

@@ -40,6 +40,9 @@ class TeamsWebhookNotification(Action):
 
     KEY: ClassVar = "teams_webhook_notification"
     TYPE: ClassVar = "TeamsWebhookNotificationAction"
+    # https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/connectors-using: 4 a second.
+    PER_SECOND: ClassVar = 4.0
+    BURST: ClassVar = 4
 
     webhook_url_secret: str = secret("Name of the secret that holds the workflow's URL.")
     title: str | None = template("The card's title, with {attributes} of the event; what happened by default.")

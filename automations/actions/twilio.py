@@ -53,6 +53,10 @@ class TwilioNotification(Action):
 
     KEY: ClassVar = "twilio_notification"
     TYPE: ClassVar = "TwilioNotificationAction"
+    # https://www.twilio.com/docs/messaging/api/message-resource: a number sends about one segment a second, the service
+    # queues what is more; an account is asked at this pace.
+    PER_SECOND: ClassVar = 10.0
+    BURST: ClassVar = 10
 
     account_sid: str = plain("The account's SID: AC and 32 characters.")
     auth_token_secret: str = secret("Name of the secret that holds the account's auth token.")

@@ -90,6 +90,8 @@ class Webhook(Action):
             )
         url = self.url or tools.secret(str(self.url_secret)).strip()
         answer = await tools.post(url, content=content, headers=headers)
+        if answer.status_code == 410:  # RFC 9110, section 15.5.11; Standard Webhooks: disable the endpoint
+            raise Rejected("The receiver answered 410: it is gone for good", answer, pauses=True)
         judge(answer, receiver="The receiver")
         return Sent(answer)
 

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from automations.api.context import RequestContext, Services
 from automations.api.execution import Operations, error_answers, is_unavailable
 from automations.api.schema import schema
-from automations.database import CONNECTION_LOST
+from automations.database import is_connection_lost
 from automations.errors import InvalidInput, LimitExceeded, RequestError, Unauthenticated
 from automations.orchestration.tenants import tenant_exists
 
@@ -48,7 +48,9 @@ class GraphQLEndpoint:
             return Response(status_code=499)
         except RequestError as error:
             return _refuse(_status(error), error, media_type)
-        except CONNECTION_LOST as error:
+        except Exception as error:
+            if not is_connection_lost(error):
+                raise
             return _refuse(503, error, media_type)
         results = [await self._execute(operation, context) for operation in operations]
         answers = [_answer(result) for result in results]

@@ -23,7 +23,7 @@ from graphql import (
 from strawberry.execution.is_awaitable import optimized_is_awaitable
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from automations.database import CONNECTION_LOST, DatabaseError, DataError, LimitError
+from automations.database import DatabaseError, DataError, LimitError, is_connection_lost
 from automations.errors import LimitExceeded, RequestError
 
 log = structlog.get_logger(__name__)
@@ -120,7 +120,7 @@ class Operations:
 
 def is_unavailable(errors: Sequence[GraphQLError] | None) -> bool:
     """Whether the database could not be reached: clients that see a 5xx ask again by themselves."""
-    return bool(errors) and all(isinstance(_cause(error), CONNECTION_LOST) for error in errors or ())
+    return bool(errors) and all(_is_lost(error) for error in errors or ())
 
 
 def error_answers(errors: Sequence[GraphQLError]) -> list[dict[str, Any]]:
@@ -151,6 +151,11 @@ def _explained(error: GraphQLError) -> tuple[str, str]:
         case RecursionError():
             return "The operation is nested too deeply.", "LIMIT_EXCEEDED"
     return _database_problem(cause)
+
+
+def _is_lost(error: GraphQLError) -> bool:
+    cause = _cause(error)
+    return cause is not None and is_connection_lost(cause)
 
 
 def _cause(error: GraphQLError) -> Exception | None:
@@ -192,7 +197,7 @@ def _limit_problem(error: BaseException) -> str:
 
 
 def _own_problem(error: BaseException) -> str:
-    if isinstance(error, CONNECTION_LOST):
+    if is_connection_lost(error):
         log.error("the database did not answer", error=str(error) or type(error).__name__)
         return "The database cannot be reached just now; try again."
     error_id = uuid4().hex[:12]

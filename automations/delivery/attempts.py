@@ -2,15 +2,16 @@
 
 import traceback
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import structlog
 
 from automations.actions.contract import Choices, Orchestration, Rejected, RetryLater, Sent, Tools
-from automations.database import CONNECTION_LOST
-from automations.delivery.claims import Claim, Ended, open_action, open_delivery, open_secrets
+from automations.database import is_connection_lost
+from automations.delivery.claims import Claim, Ended, Health, open_action, open_delivery, open_secrets
 from automations.delivery.redaction import Redaction
-from automations.delivery.retries import next_wait
+from automations.delivery.retries import LONGEST_ASKED_SECONDS, next_wait
 from automations.http import Http
 from automations.links import Links
 from automations.mail import Mail
@@ -42,6 +43,7 @@ class Sender:
         started_at = datetime.now(UTC)
         redaction = Redaction({})
         tools = None
+        is_ours = False
         result: Sent | Rejected | RetryLater
         try:
             action = open_action(claim)
@@ -58,17 +60,20 @@ class Sender:
             result = await action.run(open_delivery(claim, self._links), tools)
         except (Rejected, RetryLater) as outcome:
             result = outcome
-        except CONNECTION_LOST as error:
-            result = RetryLater(f"A connection was lost ({type(error).__name__})", unknown=True)
         except Exception as error:
-            log.error(  # noqa: TRY400 - the trace is shown, but without secrets
-                "an action client failed",
-                delivery_id=str(claim.id),
-                action_type=claim.row["action_type"],
-                trace=redaction.text("".join(traceback.format_exception(error))),
-            )
-            result = RetryLater(f"Internal error ({type(error).__name__}); the log has more")
-        return self._ended(claim, started_at, result, None if tools is None else tools.request, redaction)
+            is_ours = True
+            if is_connection_lost(error):
+                result = RetryLater(f"A connection was lost ({type(error).__name__})", unknown=True)
+            else:
+                result = RetryLater(f"Internal error ({type(error).__name__}); the log has more")
+                log.error(  # noqa: TRY400 - the trace is shown, but without secrets
+                    "an action client failed",
+                    delivery_id=str(claim.id),
+                    action_type=claim.row["action_type"],
+                    trace=redaction.text("".join(traceback.format_exception(error))),
+                )
+        ended = self._ended(claim, started_at, result, None if tools is None else tools.request, redaction)
+        return ended if is_ours else replace(ended, health=_health(result), held_until=_held_until(result, ended))
 
     def _ended(
         self,
@@ -103,7 +108,31 @@ class Sender:
             request=redaction.request(request),
             answer=None if result.answer is None else redaction.answer(result.answer.body),
             is_unknown=isinstance(result, RetryLater) and result.unknown,
+            pauses=isinstance(result, Rejected) and result.pauses,
         )
+
+
+def _asks_to_wait(result: Sent | Rejected | RetryLater) -> bool:
+    """Whether it is the destination that is busy (RFC 6585, section 4), and not this delivery that failed."""
+    if not isinstance(result, RetryLater) or result.after is None or result.answer is None:
+        return False
+    return result.answer.status_code == 429
+
+
+def _health(result: Sent | Rejected | RetryLater) -> Health | None:
+    """What an attempt says about its destination: one that answers, if only to refuse, works."""
+    match result:
+        case Sent():
+            return "WORKS"
+        case Rejected():
+            return None if result.answer is None else "WORKS"
+    return None if _asks_to_wait(result) else "FAILS"
+
+
+def _held_until(result: Sent | Rejected | RetryLater, ended: Ended) -> datetime | None:
+    if not isinstance(result, RetryLater) or result.after is None or not _asks_to_wait(result):
+        return None
+    return ended.finished_at + timedelta(seconds=min(result.after, LONGEST_ASKED_SECONDS))
 
 
 def _pool(claim: Claim) -> str:

@@ -4,6 +4,7 @@ import base64
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from typing import Literal
 from uuid import UUID
 
 import orjson
@@ -13,6 +14,8 @@ from automations.actions.contract import Action, Delivery, Rejected
 from automations.database import Record
 from automations.links import Links
 from automations.vault import SecretUnreadable, Vault
+
+Health = Literal["WORKS", "FAILS"]
 
 CACHED_ACTIONS = 1024
 CACHED_CHARACTERS = 4096  # a longer config is read each time: nobody can fill the memory with long ones
@@ -36,7 +39,11 @@ class Claim:
 
 @dataclass(frozen=True)
 class Ended:
-    """How an attempt ended; `due_at` is set for a RETRY, `is_unknown` where it may have arrived all the same."""
+    """How an attempt ended; `due_at` is set for a RETRY, `is_unknown` where it may have arrived all the same.
+
+    `health` is what it says about the destination, `held_until` until when that asked to wait, and `pauses` that it is
+    gone for good.
+    """
 
     claim: Claim
     started_at: datetime
@@ -48,6 +55,14 @@ class Ended:
     request: str | None = None
     answer: str | None = None
     is_unknown: bool = False
+    health: Health | None = None
+    held_until: datetime | None = None
+    pauses: bool = False
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether nothing more may be sent to the destination once this is recorded."""
+        return self.health == "FAILS" or self.held_until is not None or self.pauses
 
 
 def claim_of(row: Record) -> Claim:

@@ -28,6 +28,7 @@ class Destinations:
         self._sending: dict[Queue, int] = defaultdict(int)
         self._sending_total = 0
         self._held: dict[tuple[UUID, int], Claim] = {}
+        self._doubted: dict[Queue, set[tuple[UUID, int]]] = {}
         self._filled: set[Queue] = set()
         self.lacks_room = False
         """Set where a claim left something behind, wherever that may be."""
@@ -70,7 +71,7 @@ class Destinations:
     def start(self) -> list[Claim]:
         """Claims that may be sent now; each must be ended with `end`."""
         started: list[Claim] = []
-        for queue in list(self._waiting):
+        for queue in [queue for queue in self._waiting if queue not in self._doubted]:
             waiting = self._waiting[queue]
             while waiting and self._sending.get(queue, 0) < self._places():
                 started.append(waiting.popleft())
@@ -80,8 +81,14 @@ class Destinations:
                 del self._waiting[queue]
         return started
 
-    def end(self, claim: Claim) -> None:
-        """A send has ended: its place is free. The lease is held until `forget`."""
+    def end(self, claim: Claim, *, is_doubtful: bool = False) -> None:
+        """A send has ended: its place is free. The lease is held until `forget`.
+
+        What it says of its destination may be that nothing more is to be sent there: while that is `is_doubtful`, until
+        `forget`, nothing is.
+        """
+        if is_doubtful:
+            self._doubted.setdefault(claim.queue, set()).add((claim.id, claim.number))
         self._sending[claim.queue] -= 1
         self._sending_total -= 1
         if not self._sending[claim.queue]:
@@ -90,14 +97,23 @@ class Destinations:
     def forget(self, claim: Claim) -> None:
         """The end is recorded: the lease is no longer ours."""
         self._held.pop((claim.id, claim.number), None)
+        if doubts := self._doubted.get(claim.queue):
+            doubts.discard((claim.id, claim.number))
+            if not doubts:
+                del self._doubted[claim.queue]
 
-    def give_back(self) -> list[Claim]:
-        """Claims that were not begun; they are no longer held here."""
-        unspent = [claim for waiting in self._waiting.values() for claim in waiting]
-        self._waiting.clear()
+    def give_back(self, queue: Queue | None = None) -> list[Claim]:
+        """Claims that were not begun, of one destination or of all; they are no longer held here."""
+        queues = list(self._waiting) if queue is None else [queue]
+        unspent = [claim for queue in queues for claim in self._waiting.pop(queue, ())]
         for claim in unspent:
             self.forget(claim)
         return unspent
+
+    @property
+    def places(self) -> int:
+        """How many sends a destination may have under way if it is to claim only what starts at once; one at least."""
+        return max(1, self._places())
 
     def _places(self) -> int:
         """How many places a destination may hold at the moment."""

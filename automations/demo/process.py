@@ -17,6 +17,7 @@ from automations.postgres_install import locate_socket_folder
 from automations.settings import PREFIX
 
 LEASE_SECONDS = 2
+RATES = "slack_notification=none"
 STOP_SECONDS = 15.0
 _LINE_BYTES = 2**20
 _LAST_LINES = 15
@@ -95,7 +96,7 @@ def temporary_data_folder() -> Iterator[Path]:
 def _environment(data_dir: Path) -> dict[str, str]:
     """Without the user's settings: the demo must not write to their database."""
     inherited = {name: value for name, value in os.environ.items() if not name.upper().startswith(PREFIX)}
-    settings = {"DATA_DIR": data_dir, "LEASE_SECONDS": LEASE_SECONDS, "LOG_FORMAT": "json"}
+    settings = {"DATA_DIR": data_dir, "LEASE_SECONDS": LEASE_SECONDS, "DESTINATION_RATES": RATES, "LOG_FORMAT": "json"}
     return inherited | {f"{PREFIX}{name}": str(value) for name, value in settings.items()}
 
 

@@ -16,7 +16,7 @@ from automations.demo.api import Api, GraphQLError
 from automations.demo.fleet import AGENTS, Fleet
 from automations.demo.flows import FLOWS
 from automations.demo.ledger import read_settled_ledger
-from automations.demo.process import LEASE_SECONDS, Server, ServerFailed, temporary_data_folder
+from automations.demo.process import LEASE_SECONDS, RATES, Server, ServerFailed, temporary_data_folder
 from automations.demo.receiver import Receiver
 from automations.demo.rules import RULES, create_automations
 from automations.demo.screen import Screen
@@ -101,6 +101,7 @@ class Demo:
                 self.screen.say(
                     f"AUTOMATIONS_LEASE_SECONDS={LEASE_SECONDS}, not 15: what a dead process held is taken over soon"
                 )
+                self.screen.say(f"AUTOMATIONS_DESTINATION_RATES={RATES}, not 1/s: the real one takes no more")
                 api = Api(server.url)
                 with self.screen.live():
                     await self._watch_fleet(server, api, receiver)

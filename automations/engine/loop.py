@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import structlog
 
-from automations.database import CONNECTION_LOST, Database, DedicatedConnection
+from automations.database import CLIENT_ERRORS, Database, DedicatedConnection, is_connection_lost
 
 log = structlog.get_logger(__name__)
 
@@ -67,10 +67,11 @@ async def keep_running(
             async with asyncio.timeout(CONNECT_SECONDS):
                 connection = await database.dedicated()
             await work(connection)
-        except CONNECTION_LOST as error:
-            log.warning("lost the database, trying again", loop=name, error=str(error) or type(error).__name__)
-        except Exception:
-            log.exception("a loop failed, starting it again", loop=name)
+        except Exception as error:
+            if is_connection_lost(error):
+                log.warning("lost the database, trying again", loop=name, error=str(error) or type(error).__name__)
+            else:
+                log.exception("a loop failed, starting it again", loop=name)
         finally:
             if connection is not None:
                 await _close(connection)
@@ -92,5 +93,5 @@ async def _wait_for(event: asyncio.Event, seconds: float) -> None:
 async def _close(connection: DedicatedConnection) -> None:
     try:
         await connection.close(timeout=2)
-    except (*CONNECTION_LOST, TimeoutError):
+    except CLIENT_ERRORS:
         connection.terminate()

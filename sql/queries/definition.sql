@@ -30,9 +30,10 @@ FOR SHARE;
 UPDATE automations.action SET name = :name, updated = now() WHERE tenant_id = :tenant_id AND id = :action_id;
 
 -- name: update_action_config!
+-- A new config resumes an action that was paused.
 UPDATE automations.action
 SET action_type = :action_type, action_config = :action_config, destination = :destination, targets = :targets,
-    is_ordered = :is_ordered, used_secrets = :used_secrets, updated = now()
+    is_ordered = :is_ordered, used_secrets = :used_secrets, paused_at = NULL, paused_reason = NULL, updated = now()
 WHERE tenant_id = :tenant_id AND id = :action_id;
 
 -- name: move_pending_deliveries!

@@ -53,16 +53,22 @@ WITH taken AS (
     )
     SELECT fired.tenant_id, fired.id, fired.automation_id, action.id, action.action_type, action.destination,
         target.name, fired.automation_id || '/' || fired.flow_run_id, action.is_ordered,
-        CASE WHEN looped THEN 'SUPPRESSED' ELSE 'PENDING' END,
-        CASE WHEN looped THEN NULL ELSE CAST(:now AS timestamptz) END,
-        CASE WHEN looped THEN CAST(:now AS timestamptz) END,
-        CASE WHEN looped THEN 'Automations set one another off ' || fired.depth || ' times in a row; the chain was stopped here' END
+        CASE WHEN against.reason IS NULL THEN 'PENDING' ELSE 'SUPPRESSED' END,
+        CASE WHEN against.reason IS NULL THEN CAST(:now AS timestamptz) END,
+        CASE WHEN against.reason IS NOT NULL THEN CAST(:now AS timestamptz) END,
+        against.reason
     FROM fired
-    CROSS JOIN LATERAL (SELECT fired.depth > CAST(:max_depth AS integer) AS looped) AS chain
     JOIN automations.automation_action AS step
         ON step.tenant_id = fired.tenant_id AND step.automation_id = fired.automation_id
     JOIN automations.action ON action.tenant_id = step.tenant_id AND action.id = step.action_id
     CROSS JOIN LATERAL unnest(action.targets) AS target (name)
+    CROSS JOIN LATERAL (
+        SELECT CASE
+            WHEN fired.depth > CAST(:max_depth AS integer) THEN
+                'Automations set one another off ' || fired.depth || ' times in a row; the chain was stopped here'
+            WHEN action.paused_at IS NOT NULL THEN automations.paused_text(action.paused_at, action.paused_reason)
+        END AS reason
+    ) AS against
     ORDER BY fired.id, step.position
     RETURNING status
 ), clocked AS MATERIALIZED (

@@ -15,7 +15,7 @@ import structlog
 
 from automations.actions import BY_KEY, BY_TYPE, CLIENTS, parse_config
 from automations.actions.contract import Action, InvalidConfig, Rejected, RetryLater, Sent, values_of_kind
-from automations.delivery import dispatcher
+from automations.delivery import recorder
 from automations.delivery.attempts import Sender
 from automations.delivery.claims import Claim, Ended
 from automations.events import FLOW_RUN_STATE_CHANGED, sample_event
@@ -254,7 +254,7 @@ async def test_no_secret_is_shown(
         if failure == "refused":
             http = Rerouted(f"http://127.0.0.1:{port}", SHORT_SECONDS)
         ended = await attempt(subject, http)
-        dispatcher._log(ended)
+        recorder._log(ended)
         await http.aclose()
     assert lines
     for shown in (ended.reason, ended.request, ended.answer, repr(lines), caplog.text):

@@ -102,6 +102,27 @@ def test_end_that_came_too_late_does_not_drop_the_next_attempts_lease() -> None:
     assert destinations.held == [again]
 
 
+def test_nothing_more_is_sent_to_one_that_failed_until_that_is_recorded() -> None:
+    destinations = Destinations(concurrency=1, total=100)
+    add(destinations, claims("a", 3) + claims("b", 2), share=16)
+    failed, sent = destinations.start()
+    destinations.end(failed, is_doubtful=True)
+    destinations.end(sent)
+    assert [claim.destination for claim in destinations.start()] == ["b"]
+    destinations.forget(failed)
+    assert [claim.destination for claim in destinations.start()] == ["a"]
+
+
+def test_claims_of_one_destination_are_given_back_alone() -> None:
+    destinations = Destinations(concurrency=1, total=100)
+    given = claims("a", 3)
+    add(destinations, given + claims("b", 3), share=16)
+    destinations.start()
+    assert destinations.give_back((TENANT, "a")) == given[1:]
+    assert destinations.give_back((TENANT, "a")) == []
+    assert destinations.counts() == {(TENANT, "a"): 1, (TENANT, "b"): 3}
+
+
 def test_more_is_asked_for_where_the_last_claim_left_some_behind() -> None:
     destinations = Destinations(concurrency=2, total=100)
     add(destinations, claims("a", 16) + claims("b", 3), share=16)

@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from statistics import median
 from typing import Any
 from uuid import UUID, uuid4
@@ -17,8 +17,9 @@ from automations.actions.webhook import Webhook
 from automations.database import Database, DedicatedConnection
 from automations.definitions.actions import update_action
 from automations.delivery.attempts import Sender
-from automations.delivery.claims import Claim, Ended, claim_of
-from automations.delivery.dispatcher import queries, record
+from automations.delivery.claims import Claim, Ended
+from automations.delivery.rates import Circuit
+from automations.delivery.recorder import queries, record
 from automations.postgres import EmbeddedPostgres
 from tests.delivery.ledger import Ledger, dispatching
 from tests.harness import eventually
@@ -241,7 +242,7 @@ async def test_delivery_of_a_process_that_died_is_taken_over_and_its_attempt_kep
 ) -> None:
     async with Receiver() as receiver:
         [owed] = await ledger.owe(receiver.url)
-        await claim(ledger, lease_seconds=-0.1)
+        await ledger.claim(lease_seconds=-0.1)
         async with dispatching(database_url):
             await ledger.wait_for("DELIVERED")
         assert len(receiver.requests) == 1
@@ -254,7 +255,7 @@ async def test_delivery_of_a_process_that_died_is_taken_over_and_its_attempt_kep
 async def test_lease_that_still_runs_is_left_to_its_holder(ledger: Ledger, database_url: str) -> None:
     async with Receiver() as receiver:
         [owed] = await ledger.owe(receiver.url)
-        await claim(ledger, lease_seconds=30)
+        await ledger.claim()
         await ledger.owe(receiver.url)
         async with dispatching(database_url, lease_seconds=1):
             await ledger.wait_for("DELIVERED")
@@ -266,7 +267,7 @@ async def test_lease_that_still_runs_is_left_to_its_holder(ledger: Ledger, datab
 async def test_delivery_that_kills_its_processes_fails_in_the_end(ledger: Ledger, database_url: str) -> None:
     [owed] = await ledger.owe()
     for _ in range(3):
-        await claim(ledger, lease_seconds=-0.1)
+        await ledger.claim(lease_seconds=-0.1)
         lost = [row async for row in queries.take_over(ledger.connection, now=datetime.now(UTC), most_attempts=3)]
         assert len(lost) == 1
     row = await ledger.delivery(owed)
@@ -277,22 +278,22 @@ async def test_delivery_that_kills_its_processes_fails_in_the_end(ledger: Ledger
 
 async def test_end_after_a_lost_lease_changes_nothing(ledger: Ledger) -> None:
     [owed] = await ledger.owe()
-    [first] = await claim(ledger, lease_seconds=-0.1)
+    [first] = (await ledger.claim(lease_seconds=-0.1)).claims
     [_] = [row async for row in queries.take_over(ledger.connection, now=datetime.now(UTC), most_attempts=8)]
     before = await ledger.delivery(owed)
-    await record(ledger.connection, [delivered(first)])
+    await record(ledger.connection, [delivered(first)], Circuit(), now=datetime.now(UTC))
     assert await ledger.delivery(owed) == before
 
-    [second] = await claim(ledger, lease_seconds=30)
+    [second] = (await ledger.claim()).claims
     before = await ledger.delivery(owed)
-    await record(ledger.connection, [delivered(first)])
+    await record(ledger.connection, [delivered(first)], Circuit(), now=datetime.now(UTC))
     assert await ledger.delivery(owed) == before
     assert [attempt["outcome"] for attempt in await ledger.attempts(owed)] == ["LOST"]
 
-    await record(ledger.connection, [delivered(second)])
+    await record(ledger.connection, [delivered(second)], Circuit(), now=datetime.now(UTC))
     assert (await ledger.delivery(owed))["status"] == "DELIVERED"
     before = await ledger.delivery(owed)
-    await record(ledger.connection, [delivered(second)])
+    await record(ledger.connection, [delivered(second)], Circuit(), now=datetime.now(UTC))
     assert await ledger.delivery(owed) == before
 
 
@@ -406,10 +407,10 @@ async def terminate_others(ledger: Ledger) -> int:
 
 async def test_end_that_cannot_be_recorded_keeps_no_other_from_it(ledger: Ledger) -> None:
     await ledger.owe(count=3)
-    first, second, third = await claim(ledger, lease_seconds=30)
+    first, second, third = (await ledger.claim()).claims
     bad = replace(delivered(second), request="{not JSON")
     with structlog.testing.capture_logs() as lines:
-        await record(ledger.connection, [delivered(first), bad, delivered(third)])
+        await record(ledger.connection, [delivered(first), bad, delivered(third)], Circuit(), now=datetime.now(UTC))
     assert (await ledger.count("DELIVERED"), await ledger.count("SENDING")) == (2, 1)
     assert [line["log_level"] for line in lines] == ["error"]
 
@@ -449,29 +450,6 @@ async def test_claim_that_cannot_be_opened_fails_with_its_reason(
     async with dispatching(database_url):
         await ledger.wait_for("FAILED")
     assert reason in (await ledger.delivery(owed))["reason"]
-
-
-async def claim(ledger: Ledger, *, lease_seconds: float) -> list[Claim]:
-    """Claim everything, as a process would that does nothing more."""
-    now = datetime.now(UTC)
-    rows = [
-        row
-        async for row in queries.claim(
-            ledger.connection,
-            now=now,
-            lease_until=now + timedelta(seconds=lease_seconds),
-            after_tenant=UUID(int=0),
-            after_destination="",
-            destinations=100,
-            per_destination=100,
-            sharers=1,
-            batch=1000,
-            busy_tenants=[],
-            busy_destinations=[],
-            busy_counts=[],
-        )
-    ]
-    return [claim_of(row) for row in rows if row["id"] is not None]
 
 
 def delivered(claim: Claim) -> Ended:

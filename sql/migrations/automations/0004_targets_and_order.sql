@@ -19,3 +19,7 @@ COMMENT ON COLUMN automations.delivery.may_have_arrived IS 'An earlier attempt h
 -- Whether an earlier one is still on its way.
 CREATE INDEX delivery_order ON automations.delivery (tenant_id, action_id, subject, id)
     WHERE is_ordered AND status IN ('PENDING', 'SENDING');
+-- Those that are due although an earlier one is on its way: the claim puts them off, so that it need not pass over them
+-- again and again.
+CREATE INDEX delivery_due_in_order ON automations.delivery (tenant_id, destination, due_at)
+    WHERE is_ordered AND status = 'PENDING';

@@ -109,7 +109,7 @@ async def test_second_word_lets_it_listen_beyond_the_loopback(tmp_path: Path, da
 
 async def test_migrate_says_what_it_did(empty_database_url: str) -> None:
     first = await automations("migrate", database_url=empty_database_url)
-    assert (first.code, first.out) == (0, "8 migrations applied\n")
+    assert (first.code, first.out) == (0, "9 migrations applied\n")
     second = await automations("migrate", database_url=empty_database_url)
     assert (second.code, second.out) == (0, "The database is at the newest schema\n")
 

@@ -21,6 +21,13 @@ NIL = "00000000-0000-0000-0000-000000000000"
 SECRET = "SHARED_NAME"
 
 
+# A flow of one task that follows itself.
+GRAPH = """
+WITH task AS (INSERT INTO task (tenant_id, flow_id, slug) VALUES ($1, $2, 'extract') RETURNING id)
+INSERT INTO edge (tenant_id, flow_id, upstream_task_id, downstream_task_id) SELECT $1, $2, id, id FROM task
+"""
+
+
 @dataclass(frozen=True)
 class Tenants:
     """Two tenants of one server: `a` has a row in every table, whose ids are here by table; `b` has nothing."""
@@ -32,7 +39,7 @@ class Tenants:
 
 
 @pytest.fixture
-async def tenants(server: Automations) -> Tenants:
+async def tenants(server: Automations, connection: DedicatedConnection) -> Tenants:
     """A tenant with a row in every table, and another one."""
     a_id, b_id = [(await server.write("create_tenant", name=f"tenant {name}"))["id"] for name in "ab"]
     a = server.as_tenant(a_id)
@@ -48,7 +55,11 @@ async def tenants(server: Automations) -> Tenants:
     await a.write("create_flow_group_sla", flow_sla_config_id=sla, flow_group_id=flow_row["flow_group_id"])
     await a.write("create_flow_sla_failed_hook", action_id=action, sla_config_ids=[sla])
     await a.write("create_agent_sla_failed_hook", action_id=action, agent_config_ids=[config])
+    await connection.execute(GRAPH, UUID(a_id), UUID(flow))
     run = await a.run(flow)
+    await connection.execute(
+        "INSERT INTO log (tenant_id, flow_run_id, message) VALUES ($1, $2, 'x')", UUID(a_id), UUID(run)
+    )
     await Automations(a.url, a.client, {**a.headers, "X-PREFECT-AGENT-ID": agent}).set_state(run, "Submitted")
     await a.set_state(run, "Failed")
     await a.settled(2)
@@ -130,6 +141,10 @@ async def test_relations_do_not_lead_to_another_tenant(tenants: Tenants, connect
         assert not [name for name, id_ in tenants.ids.items() if id_ in text], table.name
 
 
+# What must not be the same in two rows, whosever they are.
+UNIQUE = {"public.task": {"slug": "'of b'"}, "public.task_run": {"map_index": "7"}}
+
+
 async def _give_b_a_row_that_refers_to_a(tenants: Tenants, connection: DedicatedConnection) -> None:
     """In every table a copy of A's row as B's: with an id of its own, and with A's ids in all other columns."""
     [b_id] = [row["id"] for row in (await tenants.b.execute("{ tenant { id } }"))["tenant"]]
@@ -145,6 +160,7 @@ async def _give_b_a_row_that_refers_to_a(tenants: Tenants, connection: Dedicated
                 )
             ]
             values = {name: f't."{name}"' for name in columns} | {"tenant_id": "$1", "id": "gen_random_uuid()"}
+            values |= UNIQUE.get(source, {})
             await connection.execute(
                 f"INSERT INTO {source} ({', '.join(values)}) SELECT {', '.join(values.values())}"
                 f" FROM {source} AS t WHERE tenant_id = $2 LIMIT 1",

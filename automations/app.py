@@ -18,7 +18,7 @@ from automations.database import CLIENT_ERRORS, Database, load_queries
 from automations.delivery.attempts import Sender
 from automations.delivery.destinations import Destinations
 from automations.delivery.dispatcher import Dispatcher
-from automations.delivery.rates import Circuit, rates_of
+from automations.delivery.rates import Circuit, most_at_once_of, rates_of
 from automations.engine.agents import AgentGroups
 from automations.engine.evaluator import Evaluator
 from automations.engine.sla import SlaTimers
@@ -59,7 +59,11 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
     dispatcher = Dispatcher(
         database,
         sender,
-        Destinations(concurrency=settings.destination_concurrency, total=settings.delivery_concurrency),
+        Destinations(
+            concurrency=settings.destination_concurrency,
+            total=settings.delivery_concurrency,
+            most_at_once=most_at_once_of(settings.destination_concurrencies, default=settings.destination_concurrency),
+        ),
         rates=rates_of(settings.destination_rates),
         circuit=Circuit(failures=settings.circuit_failures),
         lease_seconds=settings.lease_seconds,

@@ -87,6 +87,14 @@ def _mailbox(text: str) -> str:
     return text
 
 
+def _concurrency(text: str) -> tuple[str, int]:
+    """`webhook=2` as ("webhook", 2)."""
+    action, _, count = (part.strip() for part in text.partition("="))
+    if not action or not 1 <= int(count) <= 200:
+        raise ValueError
+    return action, int(count)
+
+
 _UNIT_SECONDS = {"s": 1, "min": 60, "h": 3600}
 
 
@@ -196,6 +204,11 @@ class Settings:
         10,
         _number(int, 1, 200),
         "Deliveries sent at once to one destination; of the free places of a process it gets a quarter at most.",
+    )
+    destination_concurrencies: tuple[tuple[str, int], ...] = _setting(
+        (),
+        _split(_concurrency, "numbers from 1 of actions such as webhook=2, email_notification=1"),
+        "How many deliveries of a kind are sent at once to one destination, where fewer; e-mail 4 by default.",
     )
     destination_rates: tuple[tuple[str, float | None], ...] = _setting(
         (),

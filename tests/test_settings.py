@@ -54,6 +54,7 @@ def test_nothing_needs_to_be_set() -> None:
             (("slack_notification", 1.0), ("webhook", 50.0), ("email_notification", None)),
         ),
         ("destination_rates", "webhook=6/h", (("webhook", 6 / 3600),)),
+        ("destination_concurrencies", "webhook=2, email_notification = 1", (("webhook", 2), ("email_notification", 1))),
         ("database_url", f"postgresql://me:{SECRET}@db/x", f"postgresql://me:{SECRET}@db/x"),
     ],
 )
@@ -84,6 +85,8 @@ def test_each_kind_of_value_is_read(name: str, text: str, value: Any) -> None:
         ("smtp_from", "A\nBcc: b@example.com <a@example.com>", "an address such as"),
         ("smtp_tls", "ssl", "one of starttls, tls, none"),
         ("smtp_port", "0", "a whole number from 1"),
+        ("destination_concurrencies", "webhook", "numbers from 1 of actions"),
+        ("destination_concurrencies", "webhook=0", "numbers from 1 of actions"),
         *(
             ("destination_rates", text, "rates of actions such as slack_notification=1/s")
             for text in (

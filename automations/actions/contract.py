@@ -158,6 +158,8 @@ class Action(ABC):
     """How many attempts a second a destination is sent at most, over all processes; a setting may say otherwise."""
     BURST: ClassVar[int] = 1
     """How many at once where it was quiet before."""
+    AT_ONCE: ClassVar[int | None] = None
+    """How many a process sends to a destination at the same time; a setting may say otherwise."""
 
     @classmethod
     @abstractmethod

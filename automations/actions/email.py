@@ -49,6 +49,7 @@ class EmailNotification(Action):
 
     KEY: ClassVar = "email_notification"
     TYPE: ClassVar = "EmailNotificationAction"
+    AT_ONCE: ClassVar = 4  # each takes a connection, and mail servers allow a client a few
 
     to_emails: list[str] = plain("Addresses, without names.")
     subject: str | None = template("The subject, with {attributes} of the event; what happened by default.")

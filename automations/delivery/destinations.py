@@ -1,7 +1,7 @@
 """What one process has under way, destination by destination: a slow one fills its own places and no others'."""
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from uuid import UUID
 
 from automations.delivery.claims import Claim
@@ -12,18 +12,19 @@ Queue = tuple[UUID, str]
 class Destinations:
     """Claims that wait and claims being sent.
 
-    A destination is sent `concurrency` deliveries at once and claims a few more ahead, so that the next one starts
-    the moment a place is free; `total` bounds what is sent at once overall. A destination may hold only so many
-    places as a quarter of those still free (dynamic thresholds; Choudhury and Hahne, 1998): the slow ones leave some
-    free, however many they are.
+    A destination is sent `concurrency` deliveries at once, of some kinds fewer (`most_at_once`), and claims a few more
+    ahead, so that the next one starts the moment a place is free; `total` bounds what is sent at once overall. A
+    destination may hold only so many places as a quarter of those still free (dynamic thresholds; Choudhury and Hahne,
+    1998): the slow ones leave some free, however many they are.
     """
 
     AHEAD = 7
     SHARERS = 4
 
-    def __init__(self, *, concurrency: int, total: int) -> None:
+    def __init__(self, *, concurrency: int, total: int, most_at_once: Callable[[Claim], int] | None = None) -> None:
         self.claims_each = concurrency * (1 + self.AHEAD)
         self._concurrency, self._total = concurrency, total
+        self._most_at_once = most_at_once or (lambda _: concurrency)
         self._waiting: dict[Queue, deque[Claim]] = {}
         self._sending: dict[Queue, int] = defaultdict(int)
         self._sending_total = 0
@@ -73,7 +74,8 @@ class Destinations:
         started: list[Claim] = []
         for queue in [queue for queue in self._waiting if queue not in self._doubted]:
             waiting = self._waiting[queue]
-            while waiting and self._sending.get(queue, 0) < self._places():
+            most = self._most_at_once(waiting[0])
+            while waiting and self._sending.get(queue, 0) < min(most, self._places()):
                 started.append(waiting.popleft())
                 self._sending[queue] += 1
                 self._sending_total += 1

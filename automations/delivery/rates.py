@@ -1,10 +1,11 @@
 """How fast each kind of destination may be sent to: what its client declares, or what a setting says in its place."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from automations.actions import BY_KEY
+from automations.delivery.claims import Claim
 from automations.settings import PREFIX, SettingsError
 
 # A rate that is higher than this many claims a second needs several deliveries a claim.
@@ -31,15 +32,25 @@ class Circuit:
     most_seconds: float = 600.0
 
 
-def rates_of(settings: Iterable[tuple[str, float | None]] = ()) -> Mapping[str, Rate]:
+def rates_of(settings: Sequence[tuple[str, float | None]] = ()) -> Mapping[str, Rate]:
     """Rates by action type; those without one are not limited. SettingsError for an action that does not exist."""
-    per_second = {key: client.PER_SECOND for key, client in BY_KEY.items()}
-    for key, value in settings:
-        if key not in per_second:
-            raise SettingsError(f"{PREFIX}DESTINATION_RATES: the actions are {', '.join(BY_KEY)}")
-        per_second[key] = value
+    _check_keys("DESTINATION_RATES", (key for key, _ in settings))
+    per_second = {key: client.PER_SECOND for key, client in BY_KEY.items()} | dict(settings)
     return {
         BY_KEY[key].TYPE: Rate(value, max(BY_KEY[key].BURST, math.ceil(value / _CLAIMS_PER_SECOND)))
         for key, value in per_second.items()
         if value is not None
     }
+
+
+def most_at_once_of(settings: Sequence[tuple[str, int]] = (), *, default: int) -> Callable[[Claim], int]:
+    """How many deliveries like a claim's are sent to its destination at once. SettingsError as for `rates_of`."""
+    _check_keys("DESTINATION_CONCURRENCIES", (key for key, _ in settings))
+    chosen = dict(settings)
+    by_type = {client.TYPE: chosen.get(key, client.AT_ONCE or default) for key, client in BY_KEY.items()}
+    return lambda claim: min(default, by_type.get(claim.row["action_type"], default))
+
+
+def _check_keys(setting: str, keys: Iterable[str]) -> None:
+    if not set(keys) <= BY_KEY.keys():
+        raise SettingsError(f"{PREFIX}{setting}: the actions are {', '.join(BY_KEY)}")

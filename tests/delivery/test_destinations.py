@@ -31,6 +31,18 @@ def test_destination_is_sent_its_share_and_no_more() -> None:
     assert destinations.start() == []
 
 
+def test_kind_that_takes_few_at_once_is_sent_few() -> None:
+    mails = claims("mail", 10)
+    destinations = Destinations(concurrency=10, total=100, most_at_once=lambda claim: 2 if claim in mails else 10)
+    add(destinations, mails, share=80)
+    add(destinations, claims("hook", 20), share=80)
+    started = destinations.start()
+    assert sum(claim in mails for claim in started) == 2
+    assert len(started) == 12
+    destinations.end(started[0])
+    assert destinations.start() == [mails[2]]
+
+
 def test_place_that_is_free_goes_to_the_next_in_order() -> None:
     destinations = Destinations(concurrency=2, total=100)
     given = claims("a", 5)

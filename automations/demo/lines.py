@@ -60,7 +60,7 @@ def arrival_line(arrival: Arrival, *, is_first: bool, columns: int) -> Text:
 def state_of_affairs(server: Text, tally: Tally) -> Text:
     """How the server is, and what has arrived of what is owed."""
     counts = [f"{kind} {tally.arrived(kind)}/{tally.owed(kind)}" for kind in Kind]
-    return Text.assemble(" ", server, (f" · {tally.state_changes} state changes · {' · '.join(counts)} ", "white"))
+    return Text.assemble(" ", server, (f" · {' · '.join(counts)} ", "white"))
 
 
 def duration(*seconds: float) -> str:

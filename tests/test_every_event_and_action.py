@@ -77,7 +77,7 @@ class Stage:
 
     def config(self, case: Case) -> dict[str, Any]:
         """The inner object of the case's action."""
-        configs = {
+        configs: dict[str, dict[str, Any]] = {
             "slack_notification": {"webhook_url_secret": "SLACK"},
             "teams_webhook_notification": {"webhook_url_secret": "TEAMS"},
             "email_notification": {"to_emails": ["data-team@example.com"]},

@@ -45,7 +45,9 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
         timeout_seconds=settings.send_timeout_seconds,
         connections_per_destination=settings.destination_concurrency,
     )
-    choices = Choices(phone_country=settings.phone_country, pagerduty_url=settings.pagerduty_url)
+    choices = Choices(
+        phone_country=settings.phone_country, twilio_url=settings.twilio_url, pagerduty_url=settings.pagerduty_url
+    )
     links = Links(ui_url=settings.ui_url, flow_run=settings.flow_run_link, flow=settings.flow_link)
     sender = Sender(
         http=http,

@@ -178,6 +178,11 @@ class Settings:
         _Kind(_country, "a country's two letters, such as US or GB"),
         "Country of phone numbers that are written without one (ISO 3166).",
     )
+    twilio_url: str = _setting(
+        "https://api.twilio.com",
+        _Kind(_web_address, "an address that begins with https:// or http://"),
+        "Twilio's API; https://api.dublin.ie1.twilio.com in its Irish region.",
+    )
     pagerduty_url: str = _setting(
         "https://events.pagerduty.com",
         _Kind(_web_address, "an address that begins with https:// or http://"),

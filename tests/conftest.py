@@ -68,6 +68,13 @@ async def database_url(postgres: EmbeddedPostgres, template: str) -> AsyncIterat
         yield url
 
 
+@pytest.fixture(scope="module")
+async def module_database_url(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[str]:
+    """URL of a migrated database for all tests of a module."""
+    async with _database(postgres.url, f'TEMPLATE "{template}"') as url:
+        yield url
+
+
 @pytest.fixture
 async def empty_database_url(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
     """URL of a database of the test's own with nothing in it."""

@@ -77,6 +77,7 @@ def test_each_kind_of_value_is_read(name: str, text: str, value: Any) -> None:
         ("retry_seconds", "5,0", "numbers of seconds above 0"),
         ("retry_seconds", "inf", "numbers of seconds above 0"),
         ("retry_seconds", "nan", "numbers of seconds above 0"),
+        ("twilio_url", "ftp://api.twilio.com", "an address that begins with https://"),
         ("pagerduty_url", "events.eu.pagerduty.com", "an address that begins with https://"),
         ("phone_country", "USA", "a country's two letters"),
         ("phone_country", "UK", "a country's two letters"),

@@ -76,6 +76,7 @@ class Choices:
     """What the operator has chosen for all actions. `phone_country`: of numbers without one, ISO 3166-1 alpha-2."""
 
     phone_country: str = "US"
+    twilio_url: str = "https://api.twilio.com"
     pagerduty_url: str = "https://events.pagerduty.com"
 
 

@@ -36,7 +36,6 @@ from automations.http import Answer
 from automations.http.client import KEPT_BYTES
 from automations.messages import render
 
-API = "https://api.twilio.com/2010-04-01/Accounts"
 BODY_CHARACTERS = 1600  # counted as UTF-16 does: an emoji has two
 NAME_CHARACTERS = 80
 MOST_NUMBERS = 50
@@ -130,7 +129,7 @@ class TwilioNotification(Action):
         form = {"To": delivery.target, "MessagingServiceSid": self.messaging_service_sid, "Body": text}
         tools.request = form
         answer = await tools.post(
-            f"{API}/{self.account_sid}/Messages.json",
+            self._messages_url(tools.choices),
             content=urlencode(form).encode(),
             headers={**headers, "content-type": "application/x-www-form-urlencoded"},
         )
@@ -143,7 +142,7 @@ class TwilioNotification(Action):
         """Whether the number got this text since the delivery was owed: FOUND, MISSING or UNKNOWN."""
         since = delivery.created - SKEW
         query = urlencode({"To": delivery.target, "DateSent>": f"{since:%Y-%m-%d}", "PageSize": PAGE})
-        answer = await tools.get(f"{API}/{self.account_sid}/Messages.json?{query}", headers=headers)
+        answer = await tools.get(f"{self._messages_url(tools.choices)}?{query}", headers=headers)
         if answer.status_code == 429 or answer.status_code >= 500:
             raise RetryLater(
                 f"An earlier attempt may have arrived, and Twilio answered {answer.status_code} when asked",
@@ -158,6 +157,9 @@ class TwilioNotification(Action):
         if any(str(message.get("body")).endswith(text) and _is_since(message, since) for message in messages):
             return FOUND
         return UNKNOWN if listed.get("next_page_uri") else MISSING
+
+    def _messages_url(self, choices: Choices) -> str:
+        return f"{choices.twilio_url.rstrip('/')}/2010-04-01/Accounts/{self.account_sid}/Messages.json"
 
     def _text(self, delivery: Delivery, prefix: str = "") -> str:
         before = prefix + ("Test: " if delivery.is_test else "")

@@ -8,8 +8,8 @@ from datetime import datetime
 from itertools import cycle
 
 from automations.demo.api import Api, GraphQLError
-from automations.demo.flows import FLOWS, OUTAGE, OUTAGE_VICTIM, PLANNED, ROGUE, Flow
-from automations.demo.rules import Kind
+from automations.demo.flows import FLOWS, HANGING, OUTAGE, OUTAGE_VICTIM, PLANNED, ROGUE, Flow
+from automations.demo.rules import Kind, Subjects
 from automations.demo.tally import Arrival, Tally
 
 # A real agent asks every 10 seconds, a real run every 30 whether it was cancelled.
@@ -31,6 +31,9 @@ AGENTS = (
     Agent("prod-2", "KubernetesAgent", "prod"),
     Agent("gpu-box", "DockerAgent", "gpu"),
 )
+# Machines that are to be lost, one config after the other, each with so many agents.
+LOST_CONFIGS = ("spot-a", "spot-b", "spot-c")
+LOST_AGENTS = 2
 
 
 @dataclass
@@ -52,20 +55,25 @@ class Fleet:
         self._api, self._tally, self._tasks, self._on_cancelled = api, tally, tasks, on_cancelled
         self._flow_ids: dict[str, str] = {}
         self._endings = {flow.name: cycle(flow.endings) for flow in FLOWS}
-        self._outage = asyncio.Event()
+        self._outage, self._mended = asyncio.Event(), asyncio.Event()
+        self._agent_config_ids: list[str] = []
         self._scheduling = self._working = True
         self._created = self._ended = self._victims = 0
         self._news = asyncio.Condition()
 
-    async def register_flows(self) -> str:
-        """Register the flows; returns the flow group of the rogue one."""
+    async def register(self) -> Subjects:
+        """Register the flows, and agent configs that have no agents yet."""
         project = await self._api.write("create_project", name="demo")
         for flow in FLOWS:
             made = await self._api.write("create_flow", project_id=project["id"], serialized_flow={"name": flow.name})
             self._flow_ids[flow.name] = made["id"]
+        for name in LOST_CONFIGS:
+            self._agent_config_ids.append((await self._api.write("create_agent_config", name=name))["id"])
+        return Subjects(await self._group(ROGUE), await self._group(HANGING), tuple(self._agent_config_ids))
+
+    async def _group(self, flow: Flow) -> str:
         query = "query($id: uuid!) { flow_by_pk(id: $id) { flow_group_id } }"
-        data = await self._api.execute(query, id=self._flow_ids[ROGUE.name])
-        return str(data["flow_by_pk"]["flow_group_id"])
+        return str((await self._api.execute(query, id=self._flow_ids[flow.name]))["flow_by_pk"]["flow_group_id"])
 
     async def start_agents(self) -> None:
         """Register the agents and let them ask for work."""
@@ -77,6 +85,24 @@ class Fleet:
         """Make runs of the planned flows, one after another, until `finish`."""
         self._tasks.create_task(self._schedule(1 / runs_per_second))
 
+    async def lose_agents(self) -> None:
+        """Agents of the next agent config ask for work once, and are never heard of again."""
+        config_id, label = self._agent_config_ids.pop(0), "spot"
+        for number in range(LOST_AGENTS):
+            made = await self._api.write(
+                "register_agent",
+                name=f"spot {config_id} {number}",
+                type="DockerAgent",
+                labels=[label],
+                agent_config_id=config_id,
+            )
+            await self._api.write("get_runs_in_queue", "flow_run_ids", agent_id=made["id"], labels=[label])
+        self._tally.owe(Kind.EMAIL, config_id, "Quiet")
+
+    async def hang_runs(self, count: int) -> None:
+        """Make runs that do not finish in time. They go on until `finish`."""
+        await asyncio.gather(*[self._create(HANGING) for _ in range(count)])
+
     async def prepare_outage(self, count: int) -> None:
         """Have so many runs under way that the outage will fail."""
         await asyncio.gather(*[self._create(OUTAGE_VICTIM) for _ in range(count)])
@@ -87,9 +113,14 @@ class Fleet:
         """Fail those runs, all at once."""
         self._outage.set()
 
-    async def finish(self) -> None:
-        """Make no more runs, wait until every run has ended, and let the agents go."""
+    def stop_scheduling(self) -> None:
+        """Make no more runs."""
         self._scheduling = False
+
+    async def finish(self) -> None:
+        """Make no more runs, wait until every run has ended, those that hang included, and let the agents go."""
+        self.stop_scheduling()
+        self._mended.set()
         async with self._news:
             await self._news.wait_for(lambda: self._created == self._ended)
         self._working = False
@@ -141,6 +172,9 @@ class Fleet:
             await self._set_state(run, OUTAGE.state, OUTAGE.message)
         else:
             ending = next(self._endings[run.flow])
+            if run.flow == HANGING.name:
+                self._tally.owe(Kind.SMS, run.id, "Late")
+                await self._mended.wait()
             await asyncio.sleep(random.uniform(SHORTEST_RUN_SECONDS, LONGEST_RUN_SECONDS))  # noqa: S311
             await self._set_state(run, ending.state, ending.message)
         await self._tell(ended=1)
@@ -158,7 +192,7 @@ class Fleet:
         self._on_cancelled(
             Arrival(
                 kind=Kind.CANCEL,
-                flow_run_id=run.id,
+                subject_id=run.id,
                 state="Running",
                 flow=run.flow,
                 run=run.name,

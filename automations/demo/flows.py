@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from automations.demo.rules import ROGUE_FLOW
+from automations.demo.rules import HANGING_FLOW, ROGUE_FLOW
 
 OUTAGE_FLOW = "warehouse-load"
 
@@ -23,7 +23,7 @@ _FINE = Ending("Success", "All reference tasks succeeded.")
 
 @dataclass(frozen=True)
 class Flow:
-    """A flow. Its runs carry `label`, and end in each of `endings` in turn; without any they go on until stopped."""
+    """A flow. Its runs carry `label`, and end in each of `endings` in turn; without any something has to happen."""
 
     name: str
     label: str
@@ -33,6 +33,7 @@ class Flow:
 # Outside the plan: runs of these are made when the story needs them.
 OUTAGE_VICTIM = Flow(OUTAGE_FLOW, "prod")
 ROGUE = Flow(ROGUE_FLOW, "gpu")
+HANGING = Flow(HANGING_FLOW, "prod", [_FINE])
 
 PLANNED = (
     Flow("nightly-etl", "prod", [_FINE, Ending("Failed", "KeyError: 'customer_id'"), _FINE]),
@@ -48,4 +49,4 @@ PLANNED = (
     Flow("weekly-report", "prod", [_FINE, Ending("Failed", "OSError: [Errno 28] No space left on device")]),
     ROGUE,
 )
-FLOWS = (*PLANNED, OUTAGE_VICTIM)
+FLOWS = (*PLANNED, OUTAGE_VICTIM, HANGING)

@@ -8,9 +8,28 @@ from automations.demo.tally import Arrival, Tally
 
 COLUMNS = 100
 
-KIND_NAMES = {Kind.SLACK: "Slack messages", Kind.WEBHOOK: "signed webhooks", Kind.CANCEL: "runs cancelled"}
-KIND_STYLES = {Kind.SLACK: "bold magenta", Kind.WEBHOOK: "cyan", Kind.CANCEL: "yellow"}
-_STATE_STYLES = {"Success": "green", "Failed": "bold red", "TimedOut": "bold yellow", "Cancelled": "magenta"}
+KIND_NAMES = {
+    Kind.SLACK: "Slack messages",
+    Kind.WEBHOOK: "signed webhooks",
+    Kind.CANCEL: "runs cancelled",
+    Kind.SMS: "text messages",
+    Kind.EMAIL: "e-mails",
+}
+KIND_STYLES = {
+    Kind.SLACK: "bold magenta",
+    Kind.WEBHOOK: "cyan",
+    Kind.CANCEL: "yellow",
+    Kind.SMS: "bold green",
+    Kind.EMAIL: "bold blue",
+}
+_STATE_STYLES = {
+    "Success": "green",
+    "Failed": "bold red",
+    "TimedOut": "bold yellow",
+    "Cancelled": "magenta",
+    "Late": "bold yellow",
+    "Quiet": "bold red",
+}
 _DURATION_COLUMNS = 9
 
 
@@ -41,11 +60,11 @@ def arrival_line(arrival: Arrival, *, is_first: bool, columns: int) -> Text:
 def state_of_affairs(server: Text, tally: Tally) -> Text:
     """How the server is, and what has arrived of what is owed."""
     counts = [f"{kind} {tally.arrived(kind)}/{tally.owed(kind)}" for kind in Kind]
-    return Text.assemble(" ", server, (f" · {tally.state_changes} state changes · {' · '.join(counts)} ", "white"))
+    return Text.assemble(" ", server, (f" · {' · '.join(counts)} ", "white"))
 
 
 def duration(*seconds: float) -> str:
     """Times in one unit, such as `4.1 / 12 ms`; the longest decides."""
     if max(seconds) >= 1:
-        return f"{' / '.join(f'{value:.1f}' for value in seconds)} s"
+        return f"{' / '.join(f'{value:.{1 if value >= 0.1 else 2}f}' for value in seconds)} s"
     return f"{' / '.join(f'{1000 * value:.{0 if value >= 0.01 else 1}f}' for value in seconds)} ms"

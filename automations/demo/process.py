@@ -35,11 +35,13 @@ class Server:
         self._process, self._reading = process, reading
 
     @classmethod
-    async def start(cls, data_dir: Path, on_log: Callable[[Mapping[str, Any]], None]) -> Self:
-        """Start it and wait until it is ready; `on_log` gets each line that it logs from then on."""
+    async def start(
+        cls, data_dir: Path, settings: Mapping[str, Any], on_log: Callable[[Mapping[str, Any]], None]
+    ) -> Self:
+        """Start it with these settings too and wait until it is ready; `on_log` gets each line that it logs then."""
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "automations", "serve", "--port", "0"),
-            env=_environment(data_dir),
+            env=_environment({"DATA_DIR": data_dir, **settings}),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
@@ -93,11 +95,11 @@ def temporary_data_folder() -> Iterator[Path]:
             shutil.rmtree(leftover, ignore_errors=True)
 
 
-def _environment(data_dir: Path) -> dict[str, str]:
+def _environment(settings: Mapping[str, Any]) -> dict[str, str]:
     """Without the user's settings: the demo must not write to their database."""
     inherited = {name: value for name, value in os.environ.items() if not name.upper().startswith(PREFIX)}
-    settings = {"DATA_DIR": data_dir, "LEASE_SECONDS": LEASE_SECONDS, "DESTINATION_RATES": RATES, "LOG_FORMAT": "json"}
-    return inherited | {f"{PREFIX}{name}": str(value) for name, value in settings.items()}
+    own = {"LEASE_SECONDS": LEASE_SECONDS, "DESTINATION_RATES": RATES, "LOG_FORMAT": "json"}
+    return inherited | {f"{PREFIX}{name}": str(value) for name, value in {**own, **settings}.items()}
 
 
 async def _wait_until_ready(process: asyncio.subprocess.Process) -> str:

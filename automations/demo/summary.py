@@ -14,12 +14,12 @@ from automations.demo.tally import Phase, Tally, percentile
 
 
 def find_problems(tally: Tally, ledger: Ledger, *, refused: int) -> list[str]:
-    """Everything that should not be, in words; `refused` counts what the receiver could not accept."""
+    """Everything that should not be, in words; `refused` counts what the receivers could not accept."""
     owed = sum(tally.owed(kind) for kind in Kind)
     counts = {
         "owed and never seen": tally.waiting,
         "arrived without being owed, or came again under another id": tally.surprises,
-        "arrived malformed or with a wrong signature": refused,
+        "arrived malformed, or with a wrong signature or password": refused,
         "FAILED in the ledger": ledger.failed,
         "unfinished in the ledger": ledger.unfinished,
         "between what the ledger calls DELIVERED and what was owed": abs(ledger.delivered - owed),
@@ -37,7 +37,7 @@ def summarize(tally: Tally, ledger: Ledger, problems: Sequence[str], *, repeated
     )
     facts = Table.grid(padding=(0, 1))
     facts.add_column(min_width=18)
-    facts.add_row("  times", "p50 / p99, from the run's entering the state to the arrival")
+    facts.add_row("  times", "p50 / p99 to the arrival, from the state, the deadline or the look that noticed")
     facts.add_row("  state changes", changes)
     facts.add_row("  ledger", deliveries)
     verdict = [Text(f"  ✗ {problem}", "bold red") for problem in problems] or [

@@ -22,12 +22,12 @@ class Arrival:
     """A message, a webhook or a cancellation that took effect. Times are seconds since 1970."""
 
     kind: Kind
-    flow_run_id: str
+    subject_id: str  # the flow run or the agent config that it is about
     state: str
     flow: str
     run: str
     message: str
-    happened_at: float  # when the run entered the state
+    happened_at: float  # when the run entered the state or should have finished, or when the agents were found quiet
     arrived_at: float
     delivery_id: str | None = None  # where the receiver is told
 
@@ -36,7 +36,7 @@ class Arrival:
         return self.arrived_at - self.happened_at
 
 
-_Key = tuple[str, str]  # flow_run_id, state: a run enters each state of the demo once
+_Key = tuple[str, str]  # subject_id, state: what the demo watches enters each state once
 
 
 @dataclass
@@ -63,11 +63,15 @@ class Tally:
         """The server has accepted a state."""
         self.state_changes += 1
         for kind in owed(flow, state):
-            self._owed[kind].add((flow_run_id, state))
+            self.owe(kind, flow_run_id, state)
+
+    def owe(self, kind: Kind, subject_id: str, state: str) -> None:
+        """This is to arrive."""
+        self._owed[kind].add((subject_id, state))
 
     def arrive(self, arrival: Arrival) -> bool:
         """Enter an arrival; true for the first about this, false for a repeat."""
-        first = self._arrived[arrival.kind].setdefault((arrival.flow_run_id, arrival.state), arrival)
+        first = self._arrived[arrival.kind].setdefault((arrival.subject_id, arrival.state), arrival)
         if first is arrival:
             return True
         self._repeats[arrival.kind] += 1

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import aclosing
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,7 +18,7 @@ from automations.actions.twilio import TwilioNotification, cut, e164, units
 from automations.events import AGENT_SLA_FAILED, FLOW_RUN_STATE_CHANGED, FLOW_SLA_FAILED, EventType
 from automations.http import Http
 from tests.actions.conformance import HOSTILE
-from tests.actions.stage import Rerouted, delivery, outcome, tools
+from tests.actions.stage import LOOPBACK, TLS, Rerouted, delivery, outcome, tools
 from tests.harness import Automations
 from tests.providers.twilio import ACCOUNT, SERVICE, TOKEN, Twilio, message_to, problem_answer
 from tests.receivers import Receiver, hang_up, never_answer, refusing_port, reply
@@ -54,6 +55,15 @@ async def test_message_tells_what_happened_and_which_automation_sent_it(twilio: 
     assert message["to"] == NUMBER
     assert message["body"].startswith("Run amber-otter of flow nightly-etl entered state Failed")
     assert message["body"].endswith("\n— Tell the data team")
+
+
+async def test_host_is_the_operators_choice(twilio: Twilio, receiver: Receiver) -> None:
+    async with aclosing(Http(allowed_networks=LOOPBACK, ssl_context=TLS)) as http:
+        ready = tools(http, SECRETS, choices=Choices(twilio_url=f"{receiver.url}/"))
+        assert isinstance(await outcome(notification(), delivery(target=NUMBER), ready), Sent)
+        repeat = delivery(target=NUMBER, may_have_arrived=True)
+        assert isinstance(await outcome(notification(), repeat, ready), Sent)
+    assert [request.method for request in receiver.requests] == ["POST", "GET"]
 
 
 async def test_own_message_is_rendered_and_a_test_says_so(twilio: Twilio, http: Http) -> None:

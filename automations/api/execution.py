@@ -155,7 +155,7 @@ def _explained(error: GraphQLError) -> tuple[str, str]:
 
 def _is_lost(error: GraphQLError) -> bool:
     cause = _cause(error)
-    return cause is not None and is_connection_lost(cause)
+    return cause is not None and is_connection_lost(cause) and not isinstance(cause, LimitError)
 
 
 def _cause(error: GraphQLError) -> Exception | None:

@@ -64,8 +64,9 @@ class SmtpServer:
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
         for protocol in self._protocols:
-            if protocol.transport is not None:
-                cast("asyncio.Transport", protocol.transport).abort()
+            transport = cast("asyncio.Transport | None", protocol.transport)
+            if transport is not None and not transport.is_closing():
+                transport.abort()
             if (handler := protocol._handler_coroutine) is not None:
                 handler.cancel()
                 with suppress(asyncio.CancelledError, Exception):

@@ -71,6 +71,7 @@ AGENT_SLA_FAILED: Final = EventType(
         "agent_ids",
         "sla_min_healthy",
         "agent_config_id",
+        "agent_config_name",
     ),
     default_message=(
         "Agents sharing the config {agent_config_id} have failed the minimum healthy count of {sla_min_healthy}. "
@@ -113,6 +114,7 @@ _SAMPLE_VALUES: Final[Mapping[str, object]] = MappingProxyType(
         "agent_ids": ["91b2c3d4-e5f6-4a7b-8c9d-0e1f2a3b4c07"],
         "sla_min_healthy": 1,
         "agent_config_id": "a4b5c6d7-e8f9-4a0b-9c1d-2e3f4a5b6c08",
+        "agent_config_name": "kubernetes-eu",
     }
 )
 # A run that is late to finish is still running.

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import orjson
 
@@ -34,7 +34,12 @@ TEXT_CHARACTERS = 8000
 HEADER_CHARACTERS = 2000
 _SECRET_PREFIX = "whsec_"  # noqa: S105 - the prefix of every such secret, not one
 # Set by this client: a receiver must be able to rely on them.
-_OWN_HEADERS = frozenset({"webhook-id", "webhook-timestamp", "webhook-signature", "x-prefect-event-id"})
+AUTOMATION, TEST = "x-automations-automation", "x-automations-test"
+_OWN_HEADERS = frozenset(
+    {"webhook-id", "webhook-timestamp", "webhook-signature", "x-prefect-event-id", AUTOMATION, TEST}
+)
+NAME_CHARACTERS = 200
+_READABLE = " !#$&'()*+,/:;=?@[]"  # what else of a name is not ASCII, or could end a header, is percent-encoded
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 
 
@@ -78,7 +83,12 @@ class Webhook(Action):
         content = _body(self.payload, delivery.event)
         if len(content) > BODY_BYTES:
             content = _body(self.payload, _cut(delivery.event))
-        headers = {"content-type": "application/json", **_headers(self.headers, delivery)}
+        headers = {
+            "content-type": "application/json",
+            AUTOMATION: quote(delivery.automation_name[:NAME_CHARACTERS], safe=_READABLE),
+            **({TEST: "true"} if delivery.is_test else {}),
+            **_headers(self.headers, delivery),
+        }
         tools.request = {"body": orjson.loads(content), "headers": dict(headers)}
         if len(content) > BODY_BYTES:
             raise Rejected(f"The body has {len(content)} bytes; a webhook may have {BODY_BYTES}. Shorten the payload.")

@@ -13,6 +13,7 @@ _FACTS = {
     "Reason": "state_message",
     "SLA": "kind",
     "After": "duration_seconds",
+    "Agents": "agent_config_name",
     "Agent config": "agent_config_id",
     "Healthy agents needed": "sla_min_healthy",
     "Unhealthy agents": "unhealthy_agent_ids",

@@ -61,10 +61,12 @@ SELECT went_down.tenant_id, went_down.automation_id, 'AgentSLAFailedEvent', went
         'unhealthy_agent_ids', went_down.unhealthy_ids,
         'agent_ids', went_down.unhealthy_ids,
         'sla_min_healthy', went_down.min_healthy,
-        'agent_config_id', went_down.agent_config_id
+        'agent_config_id', went_down.agent_config_id,
+        'agent_config_name', left(config.name, 1000)
     )
 FROM went_down
 JOIN public.tenant ON tenant.id = went_down.tenant_id
+JOIN public.agent_config AS config ON config.id = went_down.agent_config_id
 ON CONFLICT (tenant_id, event_id, automation_id) WHERE event_type <> 'FlowRunStateChangedEvent' AND NOT is_test
     DO NOTHING
 RETURNING tenant_id, id;

@@ -278,7 +278,10 @@ def test_header_that_is_not_ones_own_is_refused(headers: Any) -> None:
 async def test_request_is_recorded_without_what_proves_it(receiver: Receiver, http: Http) -> None:
     used = tools(http, {"SIGN": KEY})
     await Webhook(url=URL, signing_secret="SIGN", payload={"a": 1}, headers={"X-A": "b"}).run(delivery(), used)
-    assert used.request == {"body": {"a": 1}, "headers": {"content-type": "application/json", "x-a": "b"}}
+    assert used.request == {
+        "body": {"a": 1},
+        "headers": {"content-type": "application/json", "x-automations-automation": "Tell the data team", "x-a": "b"},
+    }
 
 
 # Where to
@@ -332,3 +335,13 @@ def test_url_that_can_never_be_called_is_refused_when_it_is_saved(url: str) -> N
 )
 def test_webhooks_of_one_server_share_a_destination(url: str, destination: str) -> None:
     assert Webhook(url=url).destination == destination
+
+
+async def test_headers_say_which_automation_sent_it_and_that_it_is_a_test(receiver: Receiver, http: Http) -> None:
+    action = Webhook(url="https://hooks.example.com/")
+    await outcome(action, delivery(automation_name="Tell: 💥\r\nX-Injected: yes"), tools(http))
+    await outcome(action, delivery(is_test=True), tools(http))
+    real, test = receiver.requests
+    assert real.headers["x-automations-automation"] == "Tell: %F0%9F%92%A5%0D%0AX-Injected: yes"
+    assert "x-automations-test" not in real.headers
+    assert test.headers["x-automations-test"] == "true"

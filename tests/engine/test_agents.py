@@ -137,6 +137,7 @@ async def test_group_fires_when_its_last_agent_goes_quiet_and_again_after_it_was
         "agent_ids": agents,
         "sla_min_healthy": 1,
         "agent_config_id": str(config),
+        "agent_config_name": None,
     }
 
 

@@ -1,10 +1,10 @@
-"""PostgreSQL: the pool, transactions, connections of the loops, and the statements in sql/queries/.
+"""PostgreSQL: the pools, transactions, connections of the loops, and the statements in sql/queries/.
 
-The only module that opens connections. API requests go through `databases`, which owns the pool and the
+The only module that opens connections. API requests go through `databases`, which owns the pools and the
 transactions; statements run on the asyncpg connection below it, where they cost a third as much.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
@@ -83,33 +83,36 @@ def load_queries(noun: str) -> Any:
     return aiosql.from_path(resource("sql") / "queries" / f"{noun}.sql", adapter, mandatory_parameters=False)
 
 
+# Our own statements go by keys, whatever the values are: planning one for its values takes longer than running it.
+_PLANNED_ONCE = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
+
+
 class Database:
-    """A pool for requests and single connections for the loops, all on one URL (multi-host URLs included)."""
+    """Pools for requests and single connections for the loops, all on one URL (multi-host URLs included)."""
 
     def __init__(self, url: str, *, pool_size: int = 10) -> None:
         self._url = url
-        # `databases` reads hosts itself and knows one host only: asyncpg gets the whole URL in its place.
-        self._pool = Pool(
-            "postgresql://",
-            dsn=url,
-            database=None,
-            min_size=1,
-            max_size=pool_size,
-            server_settings=_SERVER_SETTINGS | {"statement_timeout": f"{STATEMENT_SECONDS * 1000}"},
-            command_timeout=STATEMENT_SECONDS + 5,
-            reset=_keep,
-        )
+        self._pool = _pool(url, pool_size, _PLANNED_ONCE)
+        self._reading_pool = _pool(url, pool_size, {})
 
     async def connect(self) -> None:
         await self._pool.connect()
+        await self._reading_pool.connect()
 
     async def disconnect(self) -> None:
+        await self._reading_pool.disconnect()
         await self._pool.disconnect()
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A pooled connection for single statements, each its own transaction."""
+        """A pooled connection for single statements of sql/queries/, each its own transaction."""
         async with self._pool.connection() as pooled:
+            yield pooled.raw_connection
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Connection]:
+        """A pooled connection for statements that a caller's filters and orders make, planned for their values."""
+        async with self._reading_pool.connection() as pooled:
             yield pooled.raw_connection
 
     @asynccontextmanager
@@ -121,3 +124,17 @@ class Database:
     async def dedicated(self) -> DedicatedConnection:
         """A connection outside the pool, for a loop that keeps it; the caller closes it."""
         return await asyncpg.connect(self._url, server_settings=_SERVER_SETTINGS, command_timeout=60)
+
+
+def _pool(url: str, size: int, settings: Mapping[str, str]) -> Pool:
+    # `databases` reads hosts itself and knows one host only: asyncpg gets the whole URL in its place.
+    return Pool(
+        "postgresql://",
+        dsn=url,
+        database=None,
+        min_size=1,
+        max_size=size,
+        server_settings={**_SERVER_SETTINGS, "statement_timeout": f"{STATEMENT_SECONDS * 1000}", **settings},
+        command_timeout=STATEMENT_SECONDS + 5,
+        reset=_keep,
+    )

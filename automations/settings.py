@@ -146,7 +146,9 @@ class Settings:
     database_url: str | None = _setting(
         None, _TEXT, "An ordinary PostgreSQL (15 or newer) to use in place of the embedded one.", secret=True
     )
-    database_pool_size: int = _setting(10, _number(int, 1, 500), "Connections for API requests, at most.")
+    database_pool_size: int = _setting(
+        10, _number(int, 1, 500), "Connections for the reads of API requests, at most; as many for writes."
+    )
     secret_keys: str | None = _setting(
         None,
         _TEXT,

@@ -66,6 +66,6 @@ def _selected(info: strawberry.Info) -> Selected:
 async def _run(info: strawberry.Info, table: Table, field: Selected, compile_: Compile) -> Any:
     context: RequestContext = info.context
     statement = compile_(table, field, context.tenant_id, most_rows=context.services.max_rows)
-    async with context.database.connection() as connection:
+    async with context.database.reading() as connection:
         text = await connection.fetchval(statement.sql, *statement.arguments, timeout=LONGEST_READ_SECONDS)
     return None if text is None else orjson.Fragment(text)

@@ -318,6 +318,7 @@ async def test_lost_database_is_an_error_and_not_a_trace(
         yield
 
     monkeypatch.setattr(Database, "connection", lost)
+    monkeypatch.setattr(Database, "reading", lost)
     refusal = ("The database cannot be reached just now; try again.", "INTERNAL_SERVER_ERROR")
     status, answer = await post(shared_server, {"query": "{ a: flow_run { id } }"})
     assert (status, error(answer)) == (503, refusal)

@@ -31,16 +31,19 @@ def _unordered(rows: list[Any], asked: Asked) -> list[Any]:
 def statements(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """The SQL that requests run meanwhile."""
     seen: list[str] = []
-    connect = Database.connection
 
-    @asynccontextmanager
-    async def logged(self: Database) -> AsyncIterator[Connection]:
-        async with connect(self) as connection:
-            with connection.query_logger(lambda record: seen.append(record.query)):
-                yield connection
+    def logged(connect: Any) -> Any:
+        @asynccontextmanager
+        async def connected(self: Database) -> AsyncIterator[Connection]:
+            async with connect(self) as connection:
+                with connection.query_logger(lambda record: seen.append(record.query)):
+                    yield connection
+
+        return connected
 
     with monkeypatch.context() as patch:
-        patch.setattr(Database, "connection", logged)
+        for name in ("connection", "reading"):
+            patch.setattr(Database, name, logged(getattr(Database, name)))
         yield seen
 
 

@@ -11,6 +11,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from automations.access.callers import Callers
+from automations.access.keyring import Keyring
 from automations.actions.contract import Choices
 from automations.api.context import Services
 from automations.api.endpoint import GraphQLEndpoint
@@ -88,7 +90,10 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
         links=links,
         send_timeout_seconds=settings.send_timeout_seconds,
     )
-    engine = (evaluator, sla_timers, agent_groups)
+    keyring = Keyring(database) if settings.asks_for_keys(loopback=is_loopback(settings.host)) else None
+    parts: list[Evaluator | SlaTimers | AgentGroups | Keyring] = [evaluator, sla_timers, agent_groups]
+    if keyring is not None:
+        parts.append(keyring)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -103,17 +108,18 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
                 agent_queue=AgentQueue(database),
                 max_rows=settings.max_rows,
                 choices=choices,
+                keyring=keyring,
             ),
-            default_tenant_id=tenant_id,
+            Callers(database, keyring, default_tenant_id=tenant_id),
             max_body_bytes=settings.max_body_bytes,
         )
-        deciding = [asyncio.create_task(part.run(), name=type(part).__name__) for part in engine]
+        deciding = [asyncio.create_task(part.run(), name=type(part).__name__) for part in parts]
         dispatching = asyncio.create_task(dispatcher.run(), name="Dispatcher")
         app.state.loops = (*deciding, dispatching)
         try:
             yield
         finally:
-            for part in engine:
+            for part in parts:
                 part.stop()
             await asyncio.gather(*deciding)
             dispatcher.stop()

@@ -12,12 +12,12 @@ from graphql import ExecutionResult, GraphQLError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from automations.access.callers import Callers
 from automations.api.context import RequestContext, Services
-from automations.api.execution import Operations, error_answers, is_unavailable
+from automations.api.execution import Operations, error_answers, is_forbidden, is_unavailable
 from automations.api.schema import schema
 from automations.database import is_connection_lost
 from automations.errors import InvalidInput, LimitExceeded, RequestError, Unauthenticated
-from automations.orchestration.tenants import tenant_exists
 
 JSON = "application/json"
 GRAPHQL_JSON = "application/graphql-response+json"
@@ -33,21 +33,19 @@ class _WrongMediaType(InvalidInput):
 class GraphQLEndpoint:
     """POST /graphql, and POST / for the Prefect 1 client."""
 
-    def __init__(self, services: Services, *, default_tenant_id: UUID, max_body_bytes: int) -> None:
-        self._services, self._max_body_bytes = services, max_body_bytes
-        self._default_tenant_id = default_tenant_id
-        self._known_tenants = {default_tenant_id}
+    def __init__(self, services: Services, callers: Callers, *, max_body_bytes: int) -> None:
+        self._services, self._callers, self._max_body_bytes = services, callers, max_body_bytes
 
     async def __call__(self, request: Request) -> Response:
         media_type = GRAPHQL_JSON if GRAPHQL_JSON in request.headers.get("accept", "") else JSON
         try:
+            context = await self._context(request)  # first: a stranger's body is not read
             body = await self._read(request)
             operations = _operations(body)
-            context = await self._context(request)
         except ClientDisconnect:
             return Response(status_code=499)
         except RequestError as error:
-            return _refuse(_status(error), error, media_type)
+            return _refuse(_status(error, media_type), error, media_type)
         except Exception as error:
             if not is_connection_lost(error):
                 raise
@@ -57,7 +55,7 @@ class GraphQLEndpoint:
         if all(is_unavailable(result.errors) for result in results):
             status = 503
         elif media_type == GRAPHQL_JSON and not any("data" in answer for answer in answers):
-            status = 400
+            status = 403 if all(is_forbidden(result.errors) for result in results) else 400
         else:
             status = 200
         answer = answers if isinstance(body, list) else answers[0]
@@ -79,24 +77,18 @@ class GraphQLEndpoint:
 
     async def _context(self, request: Request) -> RequestContext:
         headers = request.headers
-        tenant_id = self._default_tenant_id
-        if given := headers.get("x-prefect-tenant-id"):
-            tenant_id = _uuid(given, "X-PREFECT-TENANT-ID")
-            if tenant_id not in self._known_tenants:
-                async with self._services.database.connection() as connection:
-                    if not await tenant_exists(connection, tenant_id):
-                        raise Unauthenticated(f"There is no tenant {tenant_id}.")
-                self._known_tenants.add(tenant_id)
-        agent_id = headers.get("x-prefect-agent-id")
+        tenant_id, agent_id = headers.get("x-prefect-tenant-id"), headers.get("x-prefect-agent-id")
         return RequestContext(
             services=self._services,
-            tenant_id=tenant_id,
+            caller=await self._callers.of(
+                headers.get("authorization"), _uuid(tenant_id, "X-PREFECT-TENANT-ID") if tenant_id else None
+            ),
             agent_id=_uuid(agent_id, "X-PREFECT-AGENT-ID") if agent_id else None,
             core_version=headers.get("x-prefect-core-version"),
         )
 
     async def _execute(self, operation: dict[str, Any], context: RequestContext) -> ExecutionResult:
-        own = RequestContext(context.services, context.tenant_id, context.agent_id, context.core_version)
+        own = RequestContext(context.services, context.caller, context.agent_id, context.core_version)
         return await _OPERATIONS.execute(
             operation["query"], variables=operation["variables"], name=operation["operationName"], context=own
         )
@@ -141,12 +133,13 @@ def _errors(error: Exception) -> list[dict[str, Any]]:
     return error_answers([GraphQLError(str(error), original_error=error)])
 
 
-def _status(error: RequestError) -> int:
+def _status(error: RequestError, media_type: str) -> int:
+    """After GraphQL over HTTP: with the older type a refused caller gets 200, and clients act on the code."""
     match error:
         case _WrongMediaType():
             return 415
         case Unauthenticated():
-            return 401
+            return 401 if media_type == GRAPHQL_JSON else 200
         case LimitExceeded():
             return 413
         case _:
@@ -154,7 +147,8 @@ def _status(error: RequestError) -> int:
 
 
 def _refuse(status: int, error: Exception, media_type: str) -> Response:
-    return Response(orjson.dumps({"errors": _errors(error)}), status, media_type=media_type)
+    headers = {"www-authenticate": "Bearer"} if isinstance(error, Unauthenticated) else None
+    return Response(orjson.dumps({"errors": _errors(error)}), status, headers, media_type)
 
 
 def _uuid(text: str, header: str) -> UUID:

@@ -1,8 +1,8 @@
 """Runs operations over the schema and turns what goes wrong into errors with a code."""
 
 import re
-from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, cast
 from uuid import uuid4
@@ -13,7 +13,9 @@ import structlog
 from graphql import (
     DocumentNode,
     ExecutionResult,
+    FragmentDefinitionNode,
     GraphQLError,
+    OperationDefinitionNode,
     OperationType,
     execute,
     get_operation_ast,
@@ -23,8 +25,10 @@ from graphql import (
 from strawberry.execution.is_awaitable import optimized_is_awaitable
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
+from automations.access.roles import Role
+from automations.api.permissions import refusals
 from automations.database import DatabaseError, DataError, LimitError, is_connection_lost
-from automations.errors import LimitExceeded, RequestError
+from automations.errors import Forbidden, LimitExceeded, RequestError
 
 log = structlog.get_logger(__name__)
 
@@ -68,6 +72,8 @@ class _Document:
 
     errors: list[GraphQLError]
     document: DocumentNode | None = None
+    refusals: Mapping[str | None, Mapping[Role, list[GraphQLError]]] = field(default_factory=dict)
+    """By the operation's name, what the roles are told that may not run it."""
 
 
 class Operations:
@@ -84,7 +90,7 @@ class Operations:
     async def execute(
         self, query: str, *, variables: dict[str, Any] | None, name: str | None, context: Any
     ) -> ExecutionResult:
-        """Run the operation called `name`, or the only one."""
+        """Run the operation called `name`, or the only one, if the caller's role may run all of it."""
         read = self._read_cached if len(query) <= CACHED_CHARACTERS else self._read
         prepared = read(query)
         if prepared.document is None:
@@ -95,6 +101,8 @@ class Operations:
             return ExecutionResult(None, [GraphQLError(problem)])
         if operation.operation is OperationType.SUBSCRIPTION:
             return ExecutionResult(None, [GraphQLError("Subscriptions are not served over HTTP.")])
+        if refused := prepared.refusals[_name(operation)].get(context.caller.role):
+            return ExecutionResult(None, refused)
         result = execute(
             self._schema,
             prepared.document,
@@ -111,16 +119,33 @@ class Operations:
         try:
             document = parse(query)
             errors = validate(self._schema, document)
+            return _Document(errors) if errors else _Document([], document, self._refusals(document))
         except GraphQLError as error:
             return _Document([error])
         except RecursionError as error:
             return _Document([GraphQLError("", original_error=error)])
-        return _Document(errors, None if errors else document)
+
+    def _refusals(self, document: DocumentNode) -> dict[str | None, dict[Role, list[GraphQLError]]]:
+        fragments = {item.name.value: item for item in document.definitions if isinstance(item, FragmentDefinitionNode)}
+        return {
+            _name(item): refusals(self._schema, item, fragments)
+            for item in document.definitions
+            if isinstance(item, OperationDefinitionNode)
+        }
+
+
+def _name(operation: OperationDefinitionNode) -> str | None:
+    return operation.name.value if operation.name else None
 
 
 def is_unavailable(errors: Sequence[GraphQLError] | None) -> bool:
     """Whether the database could not be reached: clients that see a 5xx ask again by themselves."""
     return bool(errors) and all(_is_lost(error) for error in errors or ())
+
+
+def is_forbidden(errors: Sequence[GraphQLError] | None) -> bool:
+    """Whether the operation is not for the caller's role."""
+    return bool(errors) and all(isinstance(_cause(error), Forbidden) for error in errors or ())
 
 
 def error_answers(errors: Sequence[GraphQLError]) -> list[dict[str, Any]]:

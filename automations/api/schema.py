@@ -5,9 +5,13 @@ from typing import Any
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
+from automations.access.roles import EVERYBODY, VIEWERS
+from automations.api.about import api_info, auth_info, reference_data
+from automations.api.fields import query
 from automations.api.mutations.actions import ActionMutations
 from automations.api.mutations.agent_configs import AgentConfigMutations
 from automations.api.mutations.agents import AgentMutations
+from automations.api.mutations.api_keys import ApiKeyMutations
 from automations.api.mutations.automations import AutomationMutations
 from automations.api.mutations.flow_runs import FlowRunMutations
 from automations.api.mutations.flows import FlowMutations
@@ -31,8 +35,11 @@ async def _secret_names(info: strawberry.Info) -> list[str]:
 
 
 _query_fields: dict[str, Any] = {
-    "hello": strawberry.field(resolver=_hello, description="Says hello: the server is there."),
-    "secret_names": strawberry.field(resolver=_secret_names, description="Names of the secrets there are."),
+    **query("hello", _hello, "Says hello: the server is there.", by=EVERYBODY),
+    **query("secret_names", _secret_names, "Names of the secrets there are.", by=VIEWERS),
+    **query("auth_info", auth_info, "Who asks.", by=EVERYBODY),
+    **query("api", api_info, "What answers.", by=EVERYBODY),
+    **query("reference_data", reference_data, "What states there are.", by=EVERYBODY),
     **read_fields(),
 }
 
@@ -48,6 +55,7 @@ class Mutation(
     TrialMutations,
     SecretMutations,
     TenantMutations,
+    ApiKeyMutations,
     FlowMutations,
     FlowRunMutations,
     AgentMutations,

@@ -58,6 +58,10 @@ class Automations:
         """The same server, spoken to as another tenant."""
         return Automations(self.url, self.client, {**self.headers, "X-PREFECT-TENANT-ID": tenant_id})
 
+    def with_key(self, key: str) -> "Automations":
+        """The same server, spoken to with an API key."""
+        return Automations(self.url, self.client, {**self.headers, "Authorization": f"Bearer {key}"})
+
     async def flow(self, name: str = "etl", project: str | None = None) -> str:
         """Id of a new flow in a new project."""
         made = await self.write("create_project", name=project or f"project of {name} {os.urandom(4).hex()}")

@@ -63,6 +63,7 @@ async def tenants(server: Automations, connection: DedicatedConnection) -> Tenan
     await Automations(a.url, a.client, {**a.headers, "X-PREFECT-AGENT-ID": agent}).set_state(run, "Submitted")
     await a.set_state(run, "Failed")
     await a.settled(2)
+    await a.write("create_api_key", "key", name="key", role="viewer")
     ids = {}
     for table in TABLES:
         [row, *_] = (await a.execute(f"{{ {table.name}(limit: 1) {{ {table.key} }} }}"))[table.name]
@@ -160,6 +161,8 @@ async def _give_b_a_row_that_refers_to_a(tenants: Tenants, connection: Dedicated
                 )
             ]
             values = {name: f't."{name}"' for name in columns} | {"tenant_id": "$1", "id": "gen_random_uuid()"}
+            if "beginning" in columns:  # of an API key: one for all tenants
+                values["beginning"] = "gen_random_uuid()"
             values |= UNIQUE.get(source, {})
             await connection.execute(
                 f"INSERT INTO {source} ({', '.join(values)}) SELECT {', '.join(values.values())}"
@@ -228,6 +231,8 @@ CALLS: dict[str, list[Input] | None] = {
     "set_secret": None,
     "delete_secret": [lambda _: {"name": SECRET}],
     "create_tenant": None,
+    "create_api_key": None,
+    "delete_api_key": [lambda t: {"key_id": t.ids["api_key"]}],
     "create_project": None,
     "create_flow": [lambda t: {"project_id": t.ids["project"], "serialized_flow": {"name": "x"}}],
     "set_schedule_active": [lambda t: {"flow_id": t.ids["flow"]}],

@@ -47,14 +47,14 @@ def refusals(
     """
     root = schema.get_root_type(operation.operation)
     used = dict.fromkeys(_used(root, operation.selection_set, fragments, set())) if root else {}
-    errors: dict[Role, list[GraphQLError]] = {}
+    errors: dict[Role, dict[str, GraphQLError]] = {}
     for role in Role:
         for name in used:
             try:
                 require(name, role)
             except Forbidden as error:
-                errors.setdefault(role, []).append(GraphQLError(str(error), original_error=error))
-    return errors
+                errors.setdefault(role, {})[str(error)] = GraphQLError(str(error), original_error=error)
+    return {role: list(each.values()) for role, each in errors.items()}
 
 
 def _used(

@@ -184,6 +184,7 @@ TABLES: Sequence[Table] = (
             Relation("tasks", "task", (("flow_id", "id"),), "Its tasks.", many=True),
             Relation("edges", "edge", (("flow_id", "id"),), "Which task follows which.", many=True),
         ),
+        readers=EVERYBODY,
     ),
     Table(
         "task",
@@ -214,6 +215,7 @@ TABLES: Sequence[Table] = (
             Relation("upstream_edges", "edge", (("downstream_task_id", "id"),), "What it follows.", many=True),
             Relation("downstream_edges", "edge", (("upstream_task_id", "id"),), "What follows it.", many=True),
         ),
+        readers=EVERYBODY,
     ),
     Table(
         "edge",
@@ -266,6 +268,7 @@ TABLES: Sequence[Table] = (
             Relation("task_runs", "task_run", (("flow_run_id", "id"),), "Its task runs.", many=True),
             Relation("logs", "log", (("flow_run_id", "id"),), "What it logged, its tasks included.", many=True),
         ),
+        readers=EVERYBODY,
     ),
     Table(
         "task_run",
@@ -288,6 +291,7 @@ TABLES: Sequence[Table] = (
             Relation("states", "task_run_state", (("task_run_id", "id"),), "Its states.", many=True),
             Relation("logs", "log", (("task_run_id", "id"),), "What it logged.", many=True),
         ),
+        readers=EVERYBODY,
     ),
     Table(
         "task_run_state",
@@ -301,6 +305,7 @@ TABLES: Sequence[Table] = (
             *_STATE,
         ),
         (Relation("task_run", "task_run", (("id", "task_run_id"),), "The task run."),),
+        readers=EVERYBODY,
     ),
     Table(
         "log",

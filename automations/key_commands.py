@@ -31,14 +31,14 @@ def add_key_commands(commands: Any, run: Callable[..., int]) -> None:
     create.add_argument("--all-tenants", action="store_true", help="it may speak for every tenant")
     create.add_argument("--expires-in", metavar="TIME", help="how long it is valid, such as 12h or 90d (default: ever)")
     create.add_argument("--reads-secrets", action="store_true", help="flow runs read values of secrets with it")
-    create.set_defaults(command=run, key_command=create_key)
+    create.set_defaults(command=run, key_command=create_key, operation="keys create")
 
     list_ = actions.add_parser("list", help="list the keys of all tenants")
-    list_.set_defaults(command=run, key_command=list_keys)
+    list_.set_defaults(command=run, key_command=list_keys, operation="keys list")
 
     revoke = actions.add_parser("revoke", help="refuse a key from now on")
     revoke.add_argument("id", help="its id, as list shows it")
-    revoke.set_defaults(command=run, key_command=revoke_key)
+    revoke.set_defaults(command=run, key_command=revoke_key, operation="keys revoke")
     for command in (create, list_, revoke):
         command.add_argument("--data-dir", help="folder of the embedded PostgreSQL")
 
@@ -51,7 +51,7 @@ def run_key_command(database_url: str, options: argparse.Namespace) -> int:
         connection = await Database(database_url).dedicated()
         try:
             async with connection.transaction():
-                await set_author(connection, actor=ACTOR, operation=command.__name__)
+                await set_author(connection, actor=ACTOR, operation=options.operation)
                 return await command(connection, options)
         finally:
             await connection.close()

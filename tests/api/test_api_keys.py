@@ -20,9 +20,8 @@ async def refused(api: Automations, code: str, **input_: Any) -> str:
 
 async def test_key_is_shown_once_and_listed_without_it(guarded: Automations) -> None:
     made = await guarded.write("create_api_key", "id key", name="ci", role="editor")
-    rows = await guarded.execute(
-        "{ api_key(order_by: {name: asc}) { id name role beginning all_tenants reads_secrets expires_at last_used_at } }"
-    )
+    columns = "id name role beginning all_tenants reads_secrets expires_at last_used_at"
+    rows = await guarded.execute(f"{{ api_key(order_by: {{name: asc}}) {{ {columns} }} }}")
     assert [row["name"] for row in rows["api_key"]] == ["admin", "ci"]
     ci = rows["api_key"][1]
     assert made["key"].startswith(f"{ci.pop('beginning')}_")

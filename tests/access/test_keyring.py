@@ -12,6 +12,8 @@ from uuid import UUID
 
 import orjson
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from automations.access import keyring
 from automations.access.keyring import TRUST_SECONDS, Keyring
@@ -95,6 +97,16 @@ async def test_wrong_keys_are_all_refused_in_the_same_words(
         error = {"message": REFUSED, "extensions": {"code": "UNAUTHENTICATED"}}
         assert answers == [(status, "Bearer", {"errors": [error]})] * len(wrong)
     assert await guarded.execute("{ hello }")
+
+
+@settings(max_examples=100, suppress_health_check=list(HealthCheck), database=None)
+@given(
+    st.text(st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\x7f"), max_size=200)
+    | st.from_regex(KEY, fullmatch=True).map(lambda key: f"Bearer {key}")
+)
+async def test_whatever_is_no_key_is_refused(guarded_server: Automations, text: str) -> None:
+    answer = await refusal(guarded_server, {"authorization": text.strip().encode("latin-1")})  # type: ignore[dict-item]
+    assert answer == (200, "Bearer", {"errors": [{"message": REFUSED, "extensions": {"code": "UNAUTHENTICATED"}}]})
 
 
 async def test_scheme_is_compared_without_case(guarded: Automations) -> None:

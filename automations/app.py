@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from automations.access.callers import Callers
 from automations.access.keyring import Keyring
+from automations.access.keys import any_key
 from automations.actions.contract import Choices
 from automations.api.context import Services
 from automations.api.endpoint import GraphQLEndpoint
@@ -100,6 +101,10 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
         await database.connect()
         async with database.connection() as connection:
             tenant_id = await ensure_default_tenant(connection)
+            if keyring is not None and not await any_key(connection):
+                log.warning(
+                    "there is no API key yet", make_one="automations keys create NAME --role admin --all-tenants"
+                )
         app.state.graphql = GraphQLEndpoint(
             Services(
                 database=database,

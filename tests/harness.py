@@ -136,9 +136,8 @@ async def running(database_url: str, data_dir: Path, **settings: Any) -> AsyncIt
 class ServerProcess:
     """`automations serve` in a process of its own, which tests may kill."""
 
-    def __init__(self, process: asyncio.subprocess.Process, url: str) -> None:
-        self.process, self.url = process, url
-        self.log: list[str] = []
+    def __init__(self, process: asyncio.subprocess.Process, url: str, log: list[str]) -> None:
+        self.process, self.url, self.log = process, url, log
         self._reading = asyncio.create_task(self._read())
 
     @classmethod
@@ -162,7 +161,7 @@ class ServerProcess:
                 with suppress(orjson.JSONDecodeError):
                     entry = orjson.loads(line)
                     if entry.get("event") == "ready":
-                        return cls(process, entry["graphql"].removesuffix("/graphql"))
+                        return cls(process, entry["graphql"].removesuffix("/graphql"), lines)
         raise RuntimeError("the server did not start:\n" + "".join(lines))
 
     async def _read(self) -> None:

@@ -132,6 +132,14 @@ async def test_beyond_the_loopback_keys_are_asked_for(tmp_path: Path, database_u
     assert await server.stop() == 0
 
 
+async def test_server_that_asks_for_keys_says_how_to_make_the_first_one(tmp_path: Path, database_url: str) -> None:
+    for has_key in (False, True):
+        server = await ServerProcess.start(tmp_path, database_url, auth="on", log_format="json")
+        await server.stop()
+        assert any("automations keys create" in line for line in server.log) is not has_key
+        await automations("keys", "create", "first", "--role", "admin", database_url=database_url)
+
+
 async def test_migrate_says_what_it_did(empty_database_url: str) -> None:
     first = await automations("migrate", database_url=empty_database_url)
     assert (first.code, first.out) == (0, "11 migrations applied\n")

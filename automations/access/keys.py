@@ -83,6 +83,11 @@ async def delete_key(connection: Connection, tenant_id: UUID, key_id: UUID, *, b
     await queries.delete_key(connection, tenant_id=tenant_id, key_id=key_id)
 
 
+async def any_key(connection: Connection) -> bool:
+    """Whether there is a key in any tenant."""
+    return bool(await queries.any_key(connection))
+
+
 async def list_keys(connection: Connection) -> Sequence[Record]:
     """The keys of all tenants that were not deleted."""
     return [row async for row in queries.list_keys(connection)]

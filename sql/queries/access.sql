@@ -3,6 +3,9 @@ SELECT id, tenant_id, name, role, all_tenants, reads_secrets, expires_at, last_u
 FROM automations.api_key
 WHERE beginning = :beginning AND deleted_at IS NULL;
 
+-- name: any_key$
+SELECT EXISTS (SELECT FROM automations.api_key WHERE deleted_at IS NULL);
+
 -- name: note_use!
 -- Once a minute, whichever process is the first to see the key in use.
 UPDATE automations.api_key SET last_used_at = :now

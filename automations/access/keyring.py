@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from automations.access.keys import KEY, hash_of
+from automations.access.keys import KEY, any_key, hash_of
 from automations.access.roles import Role
 from automations.database import Database, DedicatedConnection, load_queries
 from automations.engine.loop import Bell, keep_running
@@ -46,6 +46,7 @@ class Keyring:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._known: dict[str, tuple[Key, float]] = {}
+        self._readings: dict[str, asyncio.Task[Key | None]] = {}
         self._changes = 0
         self._bell = Bell()
 
@@ -61,6 +62,7 @@ class Keyring:
         """Read every key again before it is trusted."""
         self._changes += 1
         self._known.clear()
+        self._readings.clear()
 
     async def verified(self, text: str) -> Key | None:
         """The key that this is; None where there is none, or it is revoked or expired. Its use is noted."""
@@ -76,11 +78,21 @@ class Keyring:
         return key
 
     async def _key(self, beginning: str) -> Key | None:
+        """From memory, or read: once for all the requests that need it at the same time."""
         known = self._known.get(beginning)
-        read_at = asyncio.get_running_loop().time()
-        if known is not None and read_at - known[1] < TRUST_SECONDS:
+        if known is not None and asyncio.get_running_loop().time() - known[1] < TRUST_SECONDS:
             return known[0]
-        changes = self._changes
+        reading = self._readings.get(beginning)
+        if reading is None:
+            reading = self._readings[beginning] = asyncio.create_task(self._read(beginning))
+        try:
+            return await asyncio.shield(reading)
+        finally:
+            if self._readings.get(beginning) is reading:
+                del self._readings[beginning]
+
+    async def _read(self, beginning: str) -> Key | None:
+        changes, read_at = self._changes, asyncio.get_running_loop().time()
         async with self._database.connection() as connection:
             row = await queries.find_key(connection, beginning=beginning)
         key = None if row is None else Key(**{**row, "role": Role(row["role"])})
@@ -106,3 +118,4 @@ class Keyring:
         while not (self._bell.stopped or connection.is_closed()):
             self._bell.hush()
             await self._bell.wait(LOOK_SECONDS)
+            await any_key(connection)  # fails where the connection was lost without a word

@@ -164,6 +164,51 @@ async def test_keyring_asks_the_database_once_a_second(
         assert found.id == made.id
 
 
+async def test_requests_that_come_together_read_a_key_once(
+    database: Database, connection: DedicatedConnection, tenant_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await new_key(connection, tenant_id)
+    ring = Keyring(database)
+    read, reads = keyring.queries.find_key, 0
+
+    async def find_key(*arguments: Any, **more: Any) -> Any:
+        nonlocal reads
+        reads += 1
+        return await read(*arguments, **more)
+
+    monkeypatch.setattr(keyring.queries, "find_key", find_key)
+    found = await asyncio.gather(*(ring.verified(made.text) for _ in range(50)))
+    assert all(found)
+    assert reads == 1
+    assert not ring._readings
+
+
+async def test_request_that_gives_up_leaves_the_others_their_answer(
+    database: Database, connection: DedicatedConnection, tenant_id: UUID
+) -> None:
+    made = await new_key(connection, tenant_id)
+    ring = Keyring(database)
+    requests = [asyncio.create_task(ring.verified(made.text)) for _ in range(3)]
+    await asyncio.sleep(0)
+    requests[0].cancel()
+    assert await requests[1]
+    assert await requests[2]
+    assert requests[0].cancelled()
+
+
+async def test_lost_database_is_no_wrong_key(guarded: Automations, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients ask again at 503; at UNAUTHENTICATED they give up."""
+
+    @asynccontextmanager
+    async def lost(_: Database) -> AsyncIterator[Any]:
+        raise ConnectionRefusedError
+        yield
+
+    monkeypatch.setattr(Database, "connection", lost)
+    status, _, answer = await refusal(guarded, {"authorization": f"Bearer {UNKNOWN}"})
+    assert (status, answer["errors"][0]["extensions"]["code"]) == (503, "INTERNAL_SERVER_ERROR")
+
+
 async def test_revoked_key_is_refused_once_the_database_has_told(
     database: Database, connection: DedicatedConnection, tenant_id: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,6 +31,14 @@ def allow(name: str, roles: Roles) -> None:
     ROLES[name] = roles
 
 
+def check_complete(schema: GraphQLSchema) -> None:
+    """LookupError for a root field that nobody declared whom it is for: it would be for everybody."""
+    roots = filter(None, (schema.query_type, schema.mutation_type, schema.subscription_type))
+    missing = [name for root in roots for field in root.fields if (name := f"{root.name}.{field}") not in ROLES]
+    if missing:
+        raise LookupError(f"Say whom these fields are for: {', '.join(missing)}.")
+
+
 def require(name: str, role: Role) -> None:
     """Forbidden where the field or type is not for this role."""
     if role not in ROLES[name]:

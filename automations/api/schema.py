@@ -20,6 +20,7 @@ from automations.api.mutations.secrets import SecretMutations
 from automations.api.mutations.slas import SlaMutations
 from automations.api.mutations.tenants import TenantMutations
 from automations.api.mutations.trials import TrialMutations
+from automations.api.permissions import check_complete
 from automations.api.reads import read_fields
 from automations.api.scalars import SCALARS
 from automations.definitions import secrets
@@ -69,3 +70,5 @@ schema = strawberry.Schema(
     mutation=Mutation,
     config=StrawberryConfig(auto_camel_case=False, scalar_map=SCALARS),
 )
+
+check_complete(schema._schema)  # noqa: SLF001 - strawberry has no public way to it

@@ -10,7 +10,7 @@ import pytest
 from graphql import GraphQLObjectType
 
 from automations.access.roles import ADMINS, AGENTS, EDITORS, EVERYBODY, VIEWERS, Role, Roles, named
-from automations.api.permissions import ROLES
+from automations.api.permissions import ROLES, check_complete
 from automations.api.schema import schema
 from automations.api.tables import BY_NAME, TABLES
 from tests.harness import Automations, GraphQLError
@@ -99,6 +99,12 @@ def test_each_field_has_somebody_who_decided_whom_it_is_for() -> None:
     rows = {name for table in TABLES for name in (table.name, f"{table.name}_aggregate")}
     assert {name for name in ROLES if "." not in name} == rows
     assert all(isinstance(schema._schema.type_map[name], GraphQLObjectType) for name in rows)
+
+
+def test_field_that_nobody_declared_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(ROLES, "Mutation.create_action")
+    with pytest.raises(LookupError, match=r"Say whom these fields are for: Mutation\.create_action\."):
+        check_complete(schema._schema)
 
 
 @pytest.mark.parametrize("role", Role)

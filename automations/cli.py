@@ -195,6 +195,8 @@ def _run_client(options: argparse.Namespace) -> int:
     try:
         with AutomationsClient(settings.url, settings.api_key, settings.tenant_id) as client:
             return int(options.client_command(client, options))
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
     except FileProblems as error:
         return _fail(2, f"nothing was changed\n{error}")
     except AutomationsError as error:

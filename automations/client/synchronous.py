@@ -19,7 +19,7 @@ class AutomationsClient:
     """The API of one server, with one key.
 
     A call that fails is made again, up to `retries` times: after a 5xx or a broken connection where it reads or carries
-    an idempotency key, and always where no connection came about. `timeout` is seconds, for each try.
+    an idempotency key, and always where no connection came about. `timeout` is seconds of silence in one try.
     What goes wrong is an AutomationsError with a `code`.
     """
 

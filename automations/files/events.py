@@ -27,7 +27,7 @@ class _Field:
 
 
 _FLOWS = _Field("flows", "flow_group_ids", "texts", refers_to="flows")
-_EVENTS: Mapping[str, tuple[_Field, ...]] = {
+EVENTS: Mapping[str, tuple[_Field, ...]] = {
     "flow_run_state_changed": (
         _Field("state_group", "state_group", "text", choices=tuple(STATE_GROUPS)),
         _Field("states", "states", "texts"),
@@ -59,11 +59,11 @@ class Event:
 
 def read_event(value: Value, directory: Directory, problems: Problems) -> Event | None:
     """`when` of a file; None where it cannot be used."""
-    chosen = one_key(value, "when", _EVENTS, problems)
+    chosen = one_key(value, "when", EVENTS, problems)
     if chosen is None:
         return None
     key, inner = chosen
-    fields = {field.name: field for field in _EVENTS[key]}
+    fields = {field.name: field for field in EVENTS[key]}
     given = mapping(inner, key, fields, problems)
     if "slas" in given and len(given) > 1:
         problems.add(inner.place, f"{key} takes either slas, or kind and duration, with flows if you like.")
@@ -82,7 +82,7 @@ def read_event(value: Value, directory: Directory, problems: Problems) -> Event 
 def event_in_file(key: str, event: Mapping[str, Any], directory: Directory) -> dict[str, Any]:
     """An event of the API as files have it. What follows from something else is left out."""
     implied = {"states"} if "state_group" in event else {"slas"} if "kind" in event else set()
-    fields = [field for field in _EVENTS[key] if field.api_name in event and field.name not in implied]
+    fields = [field for field in EVENTS[key] if field.api_name in event and field.name not in implied]
     return {key: {field.name: _in_file(field, event[field.api_name], directory) for field in fields}}
 
 
@@ -125,6 +125,6 @@ def _in_file(field: _Field, value: Any, directory: Directory) -> Any:
 
 def _in_words_of_files(key: str, problem: str) -> str:
     """A message of the API with the names that files have for its fields."""
-    for field in _EVENTS[key]:
+    for field in EVENTS[key]:
         problem = problem.replace(field.api_name, field.name)
     return problem

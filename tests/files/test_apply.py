@@ -180,3 +180,41 @@ async def test_refusal_in_the_middle_says_what_was_made(api: Automations, run: R
     assert "automation 'Then': flow_group_ids has ids that do not exist" in done.err
     assert "1 of 2 changes were made." in done.err
     assert [row["name"] for row in await automations(api)] == ["Stop"]
+
+
+async def test_name_that_the_event_lacks_is_a_warning(run: Run) -> None:
+    done = await run("diff", files=[STOP.replace("{cancel_flow_run: {}}", "{cancel_flow_run: {message: '{kind}'}}")])
+    assert done.code == 1
+    [warning] = [line for line in done.out.splitlines() if line.startswith("! ")]
+    assert warning.startswith("! 0.yaml:3: ")
+    assert "kind" in warning
+
+
+async def test_names_from_the_server_cannot_move_the_cursor(api: Automations, run: Run) -> None:
+    await api.automation({"cancel_flow_run": {}}, name="\x1b[2Jgone")
+    done = await run("diff", "--prune", files=[STOP])
+    assert "- automation \\x1b[2Jgone" in done.out
+    assert "\x1b" not in done.out
+
+
+async def test_action_on_the_flow_of_a_name(api: Automations, run: Run, flows: dict[str, str]) -> None:
+    text = STOP.replace(
+        "{cancel_flow_run: {}}", "{create_flow_run: {flow: main2/daily}}, {pause_schedule: {flow: etl}}"
+    )
+    assert (await run("apply", "--yes", files=[text])).code == 0
+    [stop] = await automations(api)
+    ids = [action["action_config"]["flow_group_id"] for action in stop["actions"]]
+    assert ids == [flows["main2/daily"], flows["main/etl"]]
+    assert (await run("diff", files=[text])).code == 0
+
+
+async def test_phone_number_with_its_country_is_the_same_as_it_is_stored(api: Automations, run: Run) -> None:
+    twilio = (
+        "{twilio_notification: {account_sid: AC1, auth_token_secret: T, messaging_service_sid: MG1, "
+        "phone_numbers: [+1 (555) 555-5555]}}"
+    )
+    text = STOP.replace("{cancel_flow_run: {}}", twilio)
+    assert (await run("apply", "--yes", files=[text])).code == 0
+    [stop] = await automations(api)
+    assert stop["actions"][0]["action_config"]["phone_numbers"] == ["+15555555555"]
+    assert (await run("diff", files=[text])).code == 0

@@ -1,12 +1,14 @@
 """What is called again, and what is not: on real sockets, with a server that fails as it is told."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 
 import pytest
 
 from automations.client import ApiError, AsyncAutomationsClient, Unavailable, wire
-from tests.receivers import Behaviour, Receiver, in_turn, never_answer, reply, reset
+from tests.harness import Automations
+from tests.receivers import Behaviour, Received, Receiver, in_turn, never_answer, reply, reset
 
 SAVED = {"id": "1", "warnings": []}
 ANSWER = {"data": {"secret_names": [], "create_automation": SAVED, "update_automation": SAVED, "x": 1}}
@@ -53,6 +55,29 @@ async def test_write_without_an_idempotency_key_is_called_once(call: Call, troub
         with pytest.raises(Unavailable):
             await call(client)
         assert len(await receiver.wait_for(1)) == 1
+
+
+async def test_automation_whose_answer_was_lost_is_made_once(api: Automations) -> None:
+    answers = iter([False, True])
+
+    async def forward(received: Received, writer: asyncio.StreamWriter) -> None:
+        answer = await api.client.post(f"{api.url}{received.path}", content=received.body, headers=passed_on(received))
+        if next(answers):
+            await reply(answer.status_code, answer.content)(received, writer)
+        else:
+            await reset(received, writer)
+
+    async with Receiver(forward) as between:
+        tenant = api.headers["X-PREFECT-TENANT-ID"]
+        async with AsyncAutomationsClient(between.url, tenant_id=tenant) as client:
+            event = {"flow_run_state_changed": {"state_group": "FAILED"}}
+            saved = await client.create_automation("Stop", event=event, actions=[{"cancel_flow_run": {}}])
+        assert len(await between.wait_for(2)) == 2
+    assert (await api.execute("{ automation { id } }"))["automation"] == [{"id": saved.id}]
+
+
+def passed_on(received: Received) -> dict[str, str]:
+    return {name: received.headers[name] for name in ("content-type", "x-prefect-tenant-id")}
 
 
 async def test_refusal_is_final() -> None:

@@ -1,5 +1,9 @@
 """`automations apply` and `diff` on a real server: what is planned, what is done, and that nothing is left to do."""
 
+import asyncio
+import os
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -146,21 +150,22 @@ async def test_dry_run_and_nobody_to_ask_change_nothing(
     assert await automations(api) == []
 
 
-@pytest.mark.parametrize(("answer", "code", "count"), [("y", 0, 1), ("yes", 0, 1), ("", 1, 0), ("no", 1, 0)])
-async def test_terminal_is_asked(
-    api: Automations, run: Run, monkeypatch: pytest.MonkeyPatch, answer: str, code: int, count: int
-) -> None:
-    class Terminal:
-        def isatty(self) -> bool:
-            return True
-
-        def readline(self) -> str:
-            return f"{answer}\n"
-
-    monkeypatch.setattr("sys.stdin", Terminal())
-    done = await run("apply", files=[STOP])
-    assert done.code == code
-    assert "Go ahead? [y/N] " in done.out
+@pytest.mark.parametrize(("answer", "code", "count"), [("y", 0, 1), ("Yes", 0, 1), ("", 1, 0), ("no", 1, 0)])
+async def test_terminal_is_asked(api: Automations, tmp_path: Path, answer: str, code: int, count: int) -> None:
+    (tmp_path / "stop.yaml").write_text(STOP)
+    terminal, end = os.openpty()
+    os.write(terminal, f"{answer}\n".encode())
+    apply = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "automations", "apply", "--url", api.url, "-f", str(tmp_path / "stop.yaml"),
+        env={**os.environ, "AUTOMATIONS_TENANT_ID": api.headers["X-PREFECT-TENANT-ID"]},
+        stdin=end, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    async with asyncio.timeout(60):
+        out, _ = await apply.communicate()
+    os.close(terminal)
+    os.close(end)
+    assert apply.returncode == code
+    assert "Go ahead? [y/N] " in out.decode()
     assert len(await automations(api)) == count
 
 

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from automations.files.fields import duration, duration_text
 from automations.files.problems import FileProblems, Place, Problems
 from automations.files.source import Value, dump, load
 
@@ -76,3 +77,23 @@ def test_small_file_cannot_become_a_large_one_by_aliases() -> None:
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 10)]
     with pytest.raises(FileProblems, match="more than 200000 values"):
         read("\n".join(lines))
+
+
+@given(st.integers(1, 366 * 86_400))
+def test_durations_are_read_as_they_are_written(seconds: int) -> None:
+    problems = Problems()
+    assert duration(Value(duration_text(seconds), Place("f", 1)), "x", problems) == seconds
+    problems.check()
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("1h30m", 5400), ("7d", 604_800), ("90", 90), ("1d1h1m1s", 90_061)])
+def test_durations_have_units_or_are_seconds(text: str, seconds: int) -> None:
+    assert duration(read(text), "x", Problems()) == seconds
+
+
+@pytest.mark.parametrize("text", ["'90'", "1m1h", "1.5h", "true", "''", "-5m", "[5m]", "10 m"])
+def test_what_is_no_duration_is_told(text: str) -> None:
+    problems = Problems()
+    assert duration(read(text), "x", problems) is None
+    with pytest.raises(FileProblems, match="x must be a duration"):
+        problems.check()

@@ -9,7 +9,7 @@ from automations.definitions.triggers import parse_trigger
 from automations.errors import InvalidInput
 from automations.events import EventType
 from automations.files.fields import count, duration, duration_text, mapping, one_key, text, texts
-from automations.files.problems import Place, Problems, suggestion
+from automations.files.problems import Place, Problems, require_known, suggestion
 from automations.files.references import Directory, References, Unresolved
 from automations.files.source import Value
 from automations.orchestration.states import STATE_GROUPS
@@ -81,6 +81,8 @@ def read_event(value: Value, directory: Directory, problems: Problems) -> Event 
 
 def event_in_file(key: str, event: Mapping[str, Any], directory: Directory) -> dict[str, Any]:
     """An event of the API as files have it. What follows from something else is left out."""
+    require_known("the event ", [key], EVENTS)
+    require_known(f"{key}.", event, [field.api_name for field in EVENTS[key]])
     implied = {"states"} if "state_group" in event else {"slas"} if "kind" in event else set()
     fields = [field for field in EVENTS[key] if field.api_name in event and field.name not in implied]
     return {key: {field.name: _in_file(field, event[field.api_name], directory) for field in fields}}

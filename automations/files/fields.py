@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Collection
-from typing import Any
 
 from automations.files.problems import Problems, suggestion
 from automations.files.source import Value
@@ -84,8 +83,3 @@ def duration_text(seconds: int) -> str:
     """Seconds as files have them, in the largest unit that gives a whole number."""
     unit, size = next((unit, size) for unit, size in _UNITS.items() if seconds % size == 0)
     return f"{seconds // size}{unit}"
-
-
-def plain_or_none(value: Value | None) -> Any:
-    """A value without places; None where there is none."""
-    return None if value is None else value.plain

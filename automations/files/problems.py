@@ -20,6 +20,12 @@ class FileProblems(ValueError):
     """Files that cannot be used; the text has a line for each problem."""
 
 
+def require_known(what: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """FileProblems for something of a newer server: leaving it out would lose it."""
+    if unknown := sorted(set(given) - set(known)):
+        raise FileProblems(f"The server has {what}{unknown[0]}, which this version does not know: upgrade it.")
+
+
 class Problems:
     """The problems found so far."""
 

@@ -11,7 +11,7 @@ from automations.client import AutomationsClient
 from automations.events import EVENT_TYPES
 from automations.files.document import automation_in_file
 from automations.files.events import event_in_file
-from automations.files.problems import FileProblems
+from automations.files.problems import FileProblems, require_known
 from automations.files.references import Directory, References
 from automations.files.steps import SAVED, config_in_file
 
@@ -118,11 +118,9 @@ def _action(row: Mapping[str, Any], directory: Directory) -> PresentAction:
 
 
 def _automation(row: Mapping[str, Any], directory: Directory) -> PresentAutomation:
-    event_type = EVENT_TYPES.get(row["event_type"])
-    if event_type is None:
-        raise FileProblems(f"The server has {row['event_type']}, which this version does not know: upgrade it.")
+    require_known("the event ", [row["event_type"]], EVENT_TYPES)
     then = [_config(step, directory) if step["inline"] else _saved(step, directory) for step in row["actions"]]
-    when = event_in_file(event_type.key, row["event"], directory)
+    when = event_in_file(EVENT_TYPES[row["event_type"]].key, row["event"], directory)
     in_file = automation_in_file(row["name"], row["description"], row["enabled"], when, then)
     return PresentAutomation(row["id"], row["name"], in_file)
 
@@ -132,6 +130,4 @@ def _saved(step: Mapping[str, Any], directory: Directory) -> dict[str, Any]:
 
 
 def _config(row: Mapping[str, Any], directory: Directory) -> dict[str, Any]:
-    if row["action_type"] not in BY_TYPE:
-        raise FileProblems(f"The server has {row['action_type']}, which this version does not know: upgrade it.")
     return config_in_file(row["action_type"], row["action_config"], directory)

@@ -12,7 +12,7 @@ from automations.definitions.actions import parse_action
 from automations.errors import InvalidInput
 from automations.files.events import ids
 from automations.files.fields import mapping, one_key, text, texts
-from automations.files.problems import Problems
+from automations.files.problems import Problems, require_known
 from automations.files.references import Directory, Unresolved
 from automations.files.source import Value
 
@@ -91,7 +91,9 @@ def read_config(value: Value, directory: Directory, problems: Problems, *, also:
 
 def config_in_file(action_type: str, config: Mapping[str, Any], directory: Directory) -> dict[str, Any]:
     """A config of the API as files have it."""
+    require_known("the action ", [action_type], BY_TYPE)
     client = BY_TYPE[action_type]
+    require_known(f"{client.KEY}.", config, [item.name for item in fields(client)])
     found: dict[str, Any] = {}
     for item in fields(client):
         value = config.get(item.name)

@@ -1,5 +1,6 @@
 """`export | apply` goes round: of what a server has, nothing is to do there, and the same is made elsewhere."""
 
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -10,13 +11,16 @@ from hypothesis import strategies as st
 
 from automations.actions import CLIENTS
 from automations.actions.contract import Action
-from automations.files.problems import Problems
+from automations.files.events import event_in_file
+from automations.files.problems import FileProblems, Problems
 from automations.files.references import Directory, References
 from automations.files.source import Value, dump, load
 from automations.files.steps import config_in_file, read_config
 from tests.files.conftest import Run
 from tests.harness import Automations
 
+NOTHING = References("flow", {})
+NOWHERE = Directory(NOTHING, NOTHING, NOTHING, NOTHING, NOTHING)
 STATES: dict[str, Any] = {"flow_run_state_changed": {"states": ["Failed", "Cancelled"]}}
 
 
@@ -131,6 +135,23 @@ async def test_payloads_keep_their_types(api: Automations, run: Run, payload: An
     assert sorted(map(repr, after)) == sorted(map(repr, before * 2))
 
 
+@pytest.mark.parametrize(
+    ("read", "told"),
+    [
+        (lambda: config_in_file("FaxAction", {}, NOWHERE), "The server has the action FaxAction, which"),
+        (lambda: config_in_file("WebhookAction", {"color": 1}, NOWHERE), "The server has webhook.color, which"),
+        (lambda: event_in_file("flow_renamed", {}, NOWHERE), "The server has the event flow_renamed, which"),
+        (
+            lambda: event_in_file("agent_sla_failed", {"zone": 1}, NOWHERE),
+            "The server has agent_sla_failed.zone, which",
+        ),
+    ],
+)
+def test_what_a_newer_server_has_is_not_lost_in_silence(read: Callable[[], object], told: str) -> None:
+    with pytest.raises(FileProblems, match=f"{told} this version does not know: upgrade it."):
+        read()
+
+
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="{}\0"), max_size=20)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | TEXT,
@@ -143,12 +164,10 @@ JSON = st.recursive(
 @hypothesis_settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 def test_any_payload_is_read_as_it_was_written(payload: Any) -> None:
     stored_config = {"url": "https://example.com", "payload": payload}
-    nothing = References("flow", {})
-    directory = Directory(nothing, nothing, nothing, nothing, nothing)
     problems = Problems()
-    value = load(dump(config_in_file("WebhookAction", stored_config, directory)), "f", problems)
+    value = load(dump(config_in_file("WebhookAction", stored_config, NOWHERE)), "f", problems)
     assert isinstance(value, Value)
-    read = read_config(value, directory, problems)
+    read = read_config(value, NOWHERE, problems)
     problems.check()
     assert read is not None
     assert stored(read.action) == stored_config

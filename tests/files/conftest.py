@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from automations.cli import main
 from tests.harness import Automations
@@ -35,9 +36,10 @@ def run(api: Automations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
         for number, text in enumerate(files):
             Path(f"{number}.yaml").write_text(text)
             arguments += ["-f", f"{number}.yaml"]
-        capsys.readouterr()
-        code = await asyncio.to_thread(main, arguments)
-        printed = capsys.readouterr()
+        with capture_logs():  # the server's, which runs in this process
+            capsys.readouterr()
+            code = await asyncio.to_thread(main, arguments)
+            printed = capsys.readouterr()
         return Done(code, printed.out, printed.err)
 
     return run_command

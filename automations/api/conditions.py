@@ -11,11 +11,9 @@ from uuid import UUID
 
 import orjson
 
+from automations.api.limits import MOST_FILTER_RELATIONS, MOST_VALUES
 from automations.api.tables import BY_NAME, Column, Relation, Table
 from automations.errors import LimitExceeded
-
-MOST_LEVELS = 6  # deeper ones that lead back and forth take PostgreSQL minutes
-MOST_VALUES = 10_000  # the protocol takes 32,767
 
 _ARRAY = {"_in": "= ANY", "_nin": "<> ALL"}
 _INFIX = {
@@ -146,8 +144,8 @@ class _Conditions:
 
     def _related(self, relation: Relation, parent: str, where: Mapping[str, Any]) -> str:
         self._level += 1
-        if self._level > MOST_LEVELS:
-            raise LimitExceeded(f"A filter may go through {MOST_LEVELS} relations, one inside the other.")
+        if self._level > MOST_FILTER_RELATIONS:
+            raise LimitExceeded(f"A filter may go through {MOST_FILTER_RELATIONS} relations, one inside the other.")
         table, alias, link = BY_NAME[relation.table], self._values.name(), Link(relation, parent)
         found = self.of(table, alias, where, link)
         self._level -= 1

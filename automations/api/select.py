@@ -10,12 +10,11 @@ from typing import Any
 from uuid import UUID
 
 from automations.api.conditions import Link, Values, conditions, quoted, source
+from automations.api.limits import DEFAULT_ROWS, MOST_RELATIONS
 from automations.api.selection import Selected
 from automations.api.tables import BY_NAME, Column, Table
 from automations.errors import InvalidInput, LimitExceeded
 
-DEFAULT_ROWS = 100
-MOST_LEVELS = 12
 _KEY_BYTES = 63  # PostgreSQL cuts a longer name off
 _ROW = '"0"'  # no key of an answer can begin with a digit
 
@@ -90,8 +89,8 @@ class _Compiler:
 
     def _rows(self, table: Table, field: Selected, link: Link | None, *, single: bool = False) -> str:
         self._level += 1
-        if self._level > MOST_LEVELS:
-            raise LimitExceeded(f"A query may be nested {MOST_LEVELS} relations deep.")
+        if self._level > MOST_RELATIONS:
+            raise LimitExceeded(f"A query may be nested {MOST_RELATIONS} relations deep.")
         alias = self._values.name()
         columns = ", ".join(f"{self._value(table, alias, item)} AS {_key(item.key)}" for item in field.selections)
         arguments = {**field.arguments, "limit": 1} if single else field.arguments

@@ -19,9 +19,8 @@ from graphql import (
     get_named_type,
 )
 
+from automations.api.limits import MOST_FIELDS
 from automations.errors import LimitExceeded
-
-MOST_FIELDS = 2000
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -29,6 +30,7 @@ from automations.mail import Mail, Mailserver
 from automations.orchestration.local import LocalOrchestration
 from automations.orchestration.queue import AgentQueue
 from automations.orchestration.tenants import ensure_default_tenant
+from automations.request_ids import RequestIds
 from automations.settings import Settings
 from automations.trials import Trials
 from automations.vault import Vault
@@ -105,7 +107,7 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
                 choices=choices,
             ),
             default_tenant_id=tenant_id,
-            max_body_bytes=settings.max_body_bytes,
+            settings=settings,
         )
         deciding = [asyncio.create_task(part.run(), name=type(part).__name__) for part in engine]
         dispatching = asyncio.create_task(dispatcher.run(), name="Dispatcher")
@@ -134,12 +136,12 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
 
     return Starlette(
         routes=[
-            Route("/graphql", _GraphQL(), methods=["POST"]),
+            Route("/graphql", _GraphQL()),
             Route("/", _GraphQL(), methods=["POST"]),
             Route("/healthz", _healthz),
             Route("/readyz", readyz),
         ],
-        middleware=HostCheck.middleware(settings.host, settings.allowed_hosts),
+        middleware=[Middleware(RequestIds), *HostCheck.middleware(settings.host, settings.allowed_hosts)],
         lifespan=lifespan,
     )
 

@@ -1,8 +1,10 @@
 """Every limit of what one request may ask for: those that the settings change, and the constants beside them."""
 
 from dataclasses import dataclass
+from typing import Self
 
 from automations.errors import LimitExceeded
+from automations.settings import Settings
 
 MOST_FIELDS = 2000
 """Fields inside one root field, those of fragments included."""
@@ -32,6 +34,22 @@ class Limits:
     cost: int = 5_000_000
     rows: int = 1000
     introspection: bool = True
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The limits that the settings give."""
+        return cls(
+            characters=settings.max_document_characters,
+            tokens=settings.max_document_tokens,
+            depth=settings.max_query_depth,
+            aliases=settings.max_aliases,
+            directives=settings.max_directives,
+            root_fields=settings.max_root_fields,
+            operations=settings.max_batch_operations,
+            cost=settings.max_cost,
+            rows=settings.max_rows,
+            introspection=settings.introspection,
+        )
 
 
 def refuse_above(allowed: int, found: int, what: str) -> None:

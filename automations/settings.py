@@ -221,7 +221,7 @@ class Settings:
     max_aliases: int = _setting(1000, _number(int, 0, 10_000), "Most aliases of an operation.")
     max_directives: int = _setting(200, _number(int, 0, 10_000), "Most directives of an operation.")
     max_cost: int = _setting(
-        5_000_000,
+        20_000_000,
         _number(int, 100, 10**12),
         "Most values that an operation may ask for: rows times fields, as its limits allow; nested lists multiply.",
     )

@@ -24,6 +24,7 @@ from graphql import (
 )
 
 from automations.api.limits import DEFAULT_ROWS
+from automations.api.measures import once
 
 
 class VariableLimit(Exception):
@@ -65,7 +66,7 @@ class _Cost:
     def of(self, selected: SelectionSetNode | None, parent: Any) -> int:
         if selected is None or not isinstance(parent, GraphQLObjectType):
             return 1
-        return sum(self._one(node, parent) for node in selected.selections)
+        return sum(self._one(node, parent) for node in once(selected))
 
     def _one(self, node: Any, parent: GraphQLObjectType) -> int:
         if isinstance(node, FieldNode):

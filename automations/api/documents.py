@@ -101,7 +101,7 @@ class Documents:
         try:
             return parse(query, max_tokens=self._limits.tokens)
         except GraphQLError as error:
-            if "Parsing aborted" not in error.message:
+            if "tokens. Parsing aborted" not in error.message:
                 raise
             problem = f"A document may have {self._limits.tokens} tokens; this one has more."
             raise LimitExceeded(problem) from None

@@ -31,7 +31,7 @@ class Limits:
     directives: int = 200
     root_fields: int = 500
     operations: int = 25
-    cost: int = 5_000_000
+    cost: int = 20_000_000
     rows: int = 1000
     introspection: bool = True
 

@@ -15,6 +15,7 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     OperationDefinitionNode,
+    SelectionNode,
     SelectionSetNode,
 )
 
@@ -67,7 +68,7 @@ class _Measured:
         self._known: dict[str, _Sums] = {}
 
     def of(self, selected: SelectionSetNode | None) -> _Sums:
-        return _total(map(self._one, selected.selections)) if selected is not None else _Sums()
+        return _total(map(self._one, once(selected))) if selected is not None else _Sums()
 
     def _one(self, node: Any) -> _Sums:
         directives = _count(node.directives)
@@ -89,6 +90,19 @@ class _Measured:
             if node := self._fragments.get(name):
                 self._known[name] = _total((self.of(node.selection_set), _Sums(directives=_count(node.directives))))
         return self._known[name]
+
+
+def once(selected: SelectionSetNode) -> list[SelectionNode]:
+    """What a selection set selects: a fragment that it names again adds nothing."""
+    spread: set[str] = set()
+    found = []
+    for node in selected.selections:
+        if isinstance(node, FragmentSpreadNode):
+            if node.name.value in spread:
+                continue
+            spread.add(node.name.value)
+        found.append(node)
+    return found
 
 
 def _count(directives: Sequence[DirectiveNode] | None) -> int:

@@ -9,18 +9,20 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from automations.actions.contract import Choices
 from automations.api.context import Services
 from automations.api.endpoint import GraphQLEndpoint
+from automations.api.subscriptions.hub import Hub
 from automations.database import CLIENT_ERRORS, Database, load_queries
 from automations.delivery.attempts import Sender
 from automations.delivery.destinations import Destinations
 from automations.delivery.dispatcher import Dispatcher
 from automations.delivery.rates import Circuit, most_at_once_of, rates_of
 from automations.engine.agents import AgentGroups
+from automations.engine.changes import ChangeFeed
 from automations.engine.evaluator import Evaluator
 from automations.engine.sla import SlaTimers
 from automations.hosts import HostCheck, is_loopback
@@ -90,7 +92,9 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
         links=links,
         send_timeout_seconds=settings.send_timeout_seconds,
     )
-    engine = (evaluator, sla_timers, agent_groups)
+    changes = ChangeFeed(database)
+    hub = Hub(database, changes, most_rows=settings.max_rows)
+    engine = (evaluator, sla_timers, agent_groups, changes)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -106,11 +110,13 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
                 max_rows=settings.max_rows,
                 choices=choices,
             ),
+            hub,
             default_tenant_id=tenant_id,
             settings=settings,
         )
         deciding = [asyncio.create_task(part.run(), name=type(part).__name__) for part in engine]
         dispatching = asyncio.create_task(dispatcher.run(), name="Dispatcher")
+        app.state.end_streams = hub.close
         app.state.loops = (*deciding, dispatching)
         try:
             yield
@@ -137,6 +143,7 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
     return Starlette(
         routes=[
             Route("/graphql", _GraphQL()),
+            WebSocketRoute("/graphql", _GraphQL()),
             Route("/", _GraphQL(), methods=["POST"]),
             Route("/healthz", _healthz),
             Route("/readyz", readyz),
@@ -165,6 +172,9 @@ class _GraphQL:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         endpoint: GraphQLEndpoint = scope["app"].state.graphql
+        if scope["type"] == "websocket":
+            await endpoint.socket(scope, receive, send)
+            return
         response = await endpoint(Request(scope, receive))
         await response(scope, receive, send)
 

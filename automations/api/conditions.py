@@ -95,10 +95,19 @@ def source(table: Table, link: Link | None) -> str:
 
 
 def conditions(
-    values: Values, table: Table, alias: str, where: Mapping[str, Any] | None, link: Link | None = None
+    values: Values,
+    table: Table,
+    alias: str,
+    where: Mapping[str, Any] | None,
+    link: Link | None = None,
+    *,
+    deleted: bool = False,
 ) -> str:
-    """Which rows: the tenant's, the parent's or else those that were not deleted, and of these the ones asked for."""
-    return _Conditions(values).of(table, alias, where or {}, link)
+    """Which rows: the tenant's, the parent's or else those that were not deleted, and of these the ones asked for.
+
+    With `deleted`, deleted ones as well.
+    """
+    return _Conditions(values).of(table, alias, where or {}, link, deleted=deleted)
 
 
 class _Conditions:
@@ -106,12 +115,14 @@ class _Conditions:
         self._values = values
         self._level = 0
 
-    def of(self, table: Table, alias: str, where: Mapping[str, Any], link: Link | None) -> str:
+    def of(
+        self, table: Table, alias: str, where: Mapping[str, Any], link: Link | None, *, deleted: bool = False
+    ) -> str:
         if link is not None:
             parts = link.conditions(alias, table)
         else:
             parts = [f"{alias}.{quoted(table.tenant_column)} = $1"]
-            if table.live:
+            if table.live and not deleted:
                 parts.append(f"{alias}.{quoted(table.live)} IS NULL")
         if asked := self._where(table, alias, where):
             parts.append(asked)

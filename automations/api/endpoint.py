@@ -9,8 +9,9 @@ from uuid import UUID
 
 import orjson
 from graphql import ExecutionResult, GraphQLError
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from automations.api.compression import LEAST_BYTES, compressed
 from automations.api.context import RequestContext, Services
@@ -21,6 +22,11 @@ from automations.api.origins import ForeignPage, refuse_foreign_page
 from automations.api.rates import Rates, TooManyRequests
 from automations.api.requests import operation_in_url, read_operations
 from automations.api.schema import schema
+from automations.api.subscriptions.hub import Hub
+from automations.api.subscriptions.places import NoPlace, Places
+from automations.api.subscriptions.socket import Socket
+from automations.api.subscriptions.start import Starter
+from automations.api.subscriptions.stream import EventStream, answer_events, subscription_events
 from automations.database import is_connection_lost
 from automations.errors import InvalidInput, LimitExceeded, RequestError, Unauthenticated
 from automations.orchestration.tenants import tenant_exists
@@ -41,30 +47,35 @@ class _WrongMediaType(InvalidInput):
 class GraphQLEndpoint:
     """GET and POST /graphql, and POST / for the Prefect 1 client."""
 
-    def __init__(self, services: Services, *, default_tenant_id: UUID, settings: Settings) -> None:
+    def __init__(self, services: Services, hub: Hub, *, default_tenant_id: UUID, settings: Settings) -> None:
         self._services, self._max_body_bytes = services, settings.max_body_bytes
         self._limits = Limits.of(settings)
         self._operations = Operations(schema, self._limits)
+        self.starter = Starter(schema, self._operations.documents, hub)
+        self.most_subscriptions = settings.max_subscriptions
+        self._open = Places(settings.max_sockets)
         self._rates = Rates(settings.requests_per_second)
         self._allowed_origins = frozenset(settings.allowed_origins)
         self._default_tenant_id = default_tenant_id
         self._known_tenants = {default_tenant_id}
 
-    async def __call__(self, request: Request) -> Response:
+    async def __call__(self, request: Request) -> Response | EventStream:
         media_type = answer_type(request.headers.get("accept", ""))
         try:
             body = await self._read(request, media_type)
             operations = read_operations(body, most=self._limits.operations)
-            context = await self._context(request)
+            context = await self.context(request)
             self._rates.take(request, len(operations))
+            if media_type == EVENT_STREAM:
+                return self._stream(operations, context, only_queries=request.method == "GET")
         except ClientDisconnect:
             return Response(status_code=499)
         except RequestError as error:
-            return _refuse(error, media_type or JSON)
+            return _refuse(error, _for_errors(media_type))
         except Exception as error:
             if not is_connection_lost(error):
                 raise
-            return _answered({"errors": error_answers([_graphql_error(error)])}, 503, media_type or JSON)
+            return _answered({"errors": error_answers([_graphql_error(error)])}, 503, _for_errors(media_type))
         only_queries = request.method == "GET"
         results = [await self._execute(operation, context, only_queries=only_queries) for operation in operations]
         answers = [_answer(result) for result in results]
@@ -98,7 +109,43 @@ class GraphQLEndpoint:
         except orjson.JSONDecodeError as error:
             raise InvalidInput(f"The body is not JSON: {error}.") from None
 
-    async def _context(self, request: Request) -> RequestContext:
+    def _stream(self, operations: list[dict[str, Any]], context: RequestContext, *, only_queries: bool) -> EventStream:
+        if len(operations) != 1:
+            raise InvalidInput(f"As {EVENT_STREAM} one operation is answered, not a batch.")
+        if self.starter.is_subscription(operations[0]):
+            events = subscription_events(self.starter, operations[0], context.tenant_id)
+        else:
+            events = answer_events(self._answer_to(operations[0], context, only_queries=only_queries))
+        return EventStream(events, self._open.take())
+
+    async def socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a WebSocket; a page elsewhere, or one socket too many, is refused before it is accepted."""
+        connection = HTTPConnection(scope)
+        try:
+            refuse_foreign_page(connection.headers, self._allowed_origins)
+            close = self._open.take()
+        except RequestError as error:
+            await _refuse(error, JSON)(scope, receive, send)
+            return
+        try:
+            await Socket(self, scope, receive, send).serve()
+        finally:
+            close()
+
+    def count(self, connection: HTTPConnection) -> None:
+        """LimitExceeded where the caller has sent too many operations."""
+        self._rates.take(connection)
+
+    async def answer(self, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:
+        """The answer to a query or mutation that came over a WebSocket."""
+        return await self._answer_to(request, context, only_queries=False)
+
+    async def _answer_to(
+        self, request: dict[str, Any], context: RequestContext, *, only_queries: bool
+    ) -> dict[str, Any]:
+        return _answer(await self._execute(request, context, only_queries=only_queries))
+
+    async def context(self, request: HTTPConnection) -> RequestContext:
         headers = request.headers
         tenant_id = self._default_tenant_id
         if given := headers.get("x-prefect-tenant-id"):
@@ -148,6 +195,11 @@ def _status_of(results: list[ExecutionResult], answers: list[dict[str, Any]], me
     return 200
 
 
+def _for_errors(media_type: str | None) -> str:
+    """What a refusal is written as: an event stream begins only once there is something to run."""
+    return GRAPHQL_JSON if media_type == GRAPHQL_JSON else JSON
+
+
 def _graphql_error(error: Exception) -> GraphQLError:
     return GraphQLError(str(error), original_error=error)
 
@@ -159,6 +211,7 @@ _STATUS: tuple[tuple[type[RequestError], int], ...] = (
     (ForeignPage, 403),
     (TooManyRequests, 429),
     (Unauthenticated, 401),
+    (NoPlace, 503),
     (LimitExceeded, 413),
 )
 """The first that a refusal is an instance of; what is not here is a 400."""

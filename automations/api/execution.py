@@ -58,7 +58,7 @@ class Operations:
 
     def __init__(self, schema: strawberry.Schema, limits: Limits) -> None:
         self._schema = schema._schema  # noqa: SLF001 - strawberry has no public way to it
-        self._documents = Documents(self._schema, limits)
+        self.documents = Documents(self._schema, limits)
 
     async def execute(
         self,
@@ -70,12 +70,12 @@ class Operations:
         only_queries: bool = False,
     ) -> ExecutionResult:
         """Run the operation called `name`, or the only one; WrongMethod where it is no query and has to be one."""
-        document = self._documents.read(query)
+        document = self.documents.read(query)
         if document.errors:
             return ExecutionResult(None, list(document.errors))
         try:
             operation = document.operation(name)
-            self._documents.refuse_costly(operation, variables)
+            self.documents.refuse_costly(operation, variables)
         except GraphQLError as error:
             return ExecutionResult(None, [error])
         if only_queries and operation.kind is not OperationType.QUERY:

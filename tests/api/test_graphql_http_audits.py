@@ -165,7 +165,9 @@ AUDITS = [
     by_post(
         "47DE", f"SHOULD accept */* and use {JSON} for the content-type", BODY, status(200), typed(JSON), accept="*/*"
     ),
-    by_get("80D8", f"SHOULD assume {JSON} content-type when accept is missing", status(200), typed(JSON), query=TYPENAME),
+    by_get(
+        "80D8", f"SHOULD assume {JSON} content-type when accept is missing", status(200), typed(JSON), query=TYPENAME
+    ),
     by_post("82A3", "MUST use utf-8 encoding when responding", BODY, status(200), in_utf8),
     Audit("BF61", "MUST accept utf-8 encoded request", (status(200),), BODY, content_type=f"{JSON}; charset=utf-8"),
     by_post("78D5", "MUST assume utf-8 in request if encoding is unspecified", BODY, status(200)),

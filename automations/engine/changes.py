@@ -72,7 +72,6 @@ class ChangeFeed:
             if not self._stopped:
                 self._listening = Bell()
                 await keep_running("ChangeFeed", self._database, self._follow, self._listening)
-                self.ready.clear()
 
     async def _follow(self, connection: DedicatedConnection) -> None:
         await self._register(connection)
@@ -87,6 +86,7 @@ class ChangeFeed:
                 renewed_at = clock()
             if self._left_at is not None and clock() - self._left_at > LINGER_SECONDS:
                 self._wanted.clear()
+                self.ready.clear()
                 self._listening.stop()
             else:
                 await self._listening.wait_for_stop(READ_SECONDS)

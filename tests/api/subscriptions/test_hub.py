@@ -50,6 +50,8 @@ async def listening(api: Automations, document: str, **variables: Any) -> AsyncI
         query.variable_values = variables
         source = session.subscribe(query)
         waiting = asyncio.ensure_future(anext(source))
+        while not transport.listeners:
+            await asyncio.sleep(0)
         await session.execute(gql("{ hello }"))  # answers come in order: the subscription has begun
 
         async def events() -> AsyncIterator[dict[str, Any]]:

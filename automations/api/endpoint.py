@@ -51,7 +51,7 @@ class GraphQLEndpoint:
         self._services, self._max_body_bytes = services, settings.max_body_bytes
         self._limits = Limits.of(settings)
         self._operations = Operations(schema, self._limits)
-        self.starter = Starter(schema, self._operations.documents, hub)
+        self.starter = Starter(schema, self._operations.documents, hub, most_rows=settings.max_rows)
         self.most_subscriptions = settings.max_subscriptions
         self._open = Places(settings.max_sockets)
         self._rates = Rates(settings.requests_per_second)

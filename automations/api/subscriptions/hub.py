@@ -19,7 +19,7 @@ from automations.api.selection import Selected
 from automations.api.subscriptions.fields import Source
 from automations.database import Database, is_connection_lost
 from automations.engine.changes import Change, ChangeFeed
-from automations.errors import LimitExceeded
+from automations.errors import Conflict, LimitExceeded
 
 log = structlog.get_logger(__name__)
 
@@ -37,11 +37,12 @@ _Name = tuple[str, UUID, str]
 class Subscription:
     """One subscriber's: the rows that wait for it, newest state each. `wake` is called when there is something."""
 
-    __slots__ = ("_waiting", "ended", "error", "group", "key", "wake")
+    __slots__ = ("_waiting", "ended", "errors", "group", "key", "wake")
 
     def __init__(self, group: "_Group", key: UUID | None, wake: Callable[["Subscription"], None]) -> None:
         self.group, self.key, self.wake = group, key, wake
-        self.ended, self.error = False, ""
+        self.ended = False
+        self.errors: list[dict[str, Any]] = []
         self._waiting: dict[UUID, str] | None = None
 
     def put(self, rows: Iterable[tuple[UUID, str]]) -> None:
@@ -50,7 +51,8 @@ class Subscription:
         waiting.update(rows)
         self._waiting = waiting
         if len(waiting) > MOST_WAITING_ROWS:
-            self.end(f"{len(waiting)} rows wait to be taken; {MOST_WAITING_ROWS} are kept.")
+            problem = f"{len(waiting)} rows wait to be taken; {MOST_WAITING_ROWS} are kept."
+            self.end(_errors(LimitExceeded(problem)))
         self.wake(self)
 
     def take(self) -> Iterable[str]:
@@ -58,9 +60,9 @@ class Subscription:
         waiting, self._waiting = self._waiting, None
         return waiting.values() if waiting else ()
 
-    def end(self, error: str = "") -> None:
-        """Nothing comes any more, because of an error or in good order."""
-        self.ended, self.error, self._waiting = True, error, None
+    def end(self, errors: list[dict[str, Any]]) -> None:
+        """Nothing comes any more, because of errors or, without any, in good order."""
+        self.ended, self.errors, self._waiting = True, errors, None
         self.wake(self)
 
 
@@ -89,6 +91,12 @@ class _Group:
             if (key := keys[id_]) is not None:
                 for member in tuple(self.members.get(key, ())):
                     member.put(((id_, result),))
+
+    def end(self, errors: list[dict[str, Any]]) -> None:
+        """End all its subscriptions."""
+        for members in tuple(self.members.values()):
+            for member in tuple(members):
+                member.end(errors)
 
 
 class Hub:
@@ -136,21 +144,19 @@ class Hub:
 
     def close(self) -> None:
         """The server stops: every subscription ends in good order."""
-        self._end_all("")
+        self._end_all([])
 
     def _one_less(self) -> None:
         self._count -= 1
         if not self._count:
             self._feed.leave()
 
-    def _end_all(self, error: str) -> None:
+    def _end_all(self, errors: list[dict[str, Any]]) -> None:
         for group in tuple(self._groups.values()):
-            for members in tuple(group.members.values()):
-                for member in tuple(members):
-                    member.end(error)
+            group.end(errors)
 
     def _missed(self) -> None:
-        self._end_all("Changes may have been missed: read anew and subscribe again.")
+        self._end_all(_errors(Conflict("Changes may have been missed: read anew and subscribe again.")))
 
     def _changed(self, changes: Sequence[Change]) -> None:
         by_place: dict[tuple[str, UUID], list[Change]] = {}
@@ -178,10 +184,7 @@ class Hub:
                         group.changed = {**keys, **group.changed}
                         await asyncio.sleep(0.5)
                         continue
-                    [answer] = error_answers([GraphQLError("", original_error=error)])
-                    for members in tuple(group.members.values()):
-                        for member in tuple(members):
-                            member.end(answer["message"])
+                    group.end(_errors(error))
                     return
                 group.tell(rows, keys)
         finally:
@@ -196,6 +199,5 @@ class Hub:
         return [(id_, f'{{"data":{{"{field.key}":{text}}}}}'.replace("\n", " ")) for id_, text in rows]
 
 
-def refusal(problem: str) -> list[dict[str, Any]]:
-    """The errors of a subscription that ended with a problem."""
-    return error_answers([GraphQLError("", original_error=LimitExceeded(problem))])
+def _errors(error: Exception) -> list[dict[str, Any]]:
+    return error_answers([GraphQLError("", original_error=error)])

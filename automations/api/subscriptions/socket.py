@@ -9,15 +9,18 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 import orjson
+import structlog
 from starlette.requests import HTTPConnection
 from starlette.types import Message, Receive, Scope, Send
 
 from automations.api.context import RequestContext
 from automations.api.limits import refuse_above
 from automations.api.requests import read_operation
-from automations.api.subscriptions.hub import Subscription, refusal
+from automations.api.subscriptions.hub import Subscription
 from automations.api.subscriptions.start import Refused, Starter
 from automations.errors import InvalidInput, RequestError, Unauthenticated
+
+log = structlog.get_logger(__name__)
 
 SUBPROTOCOL = "graphql-transport-ws"
 INIT_SECONDS = 10.0
@@ -137,6 +140,7 @@ class Socket:
         except RequestError as error:
             raise _Closed(FORBIDDEN, str(error)) from None
         except Exception as error:
+            log.exception("a socket could not begin")
             raise _Closed(INTERNAL, "Internal server error") from error
         await self._send(b'{"type":"connection_ack"}')
 
@@ -207,8 +211,8 @@ class Socket:
                 if subscription.ended and (name := self._ids.get(subscription)) is not None:
                     self._operations.pop(name, None)
                     self._forget(subscription)
-                    errors = refusal(subscription.error) if subscription.error else None
-                    await self._send(_message("error" if errors else "complete", name, errors))
+                    errors = subscription.errors
+                    await self._send(_message("error", name, errors) if errors else _message("complete", name))
         except OSError:
             pass
         finally:

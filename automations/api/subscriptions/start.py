@@ -9,6 +9,7 @@ from graphql import FragmentDefinitionNode, GraphQLError, OperationType, get_var
 
 from automations.api.documents import Documents, Operation
 from automations.api.execution import error_answers
+from automations.api.select import compile_changed
 from automations.api.selection import Document, Selected, read_root
 from automations.api.subscriptions.fields import BY_FIELD
 from automations.api.subscriptions.hub import Hub, Subscription
@@ -26,9 +27,9 @@ class Refused(Exception):
 class Starter:
     """Reads operations, and hands those that are subscriptions to the hub."""
 
-    def __init__(self, schema: strawberry.Schema, documents: Documents, hub: Hub) -> None:
+    def __init__(self, schema: strawberry.Schema, documents: Documents, hub: Hub, *, most_rows: int) -> None:
         self._schema = schema._schema  # noqa: SLF001 - strawberry has no public way to it
-        self._documents, self._hub = documents, hub
+        self._documents, self._hub, self._most_rows = documents, hub, most_rows
 
     def is_subscription(self, request: dict[str, Any]) -> bool:
         """Whether it is one; what is wrong with other operations shows when they are executed."""
@@ -48,6 +49,9 @@ class Starter:
             operation = self._documents.read(request["query"]).operation(request["operationName"])
             self._documents.refuse_costly(operation, request["variables"])
             field = self._field(operation, request["variables"])
+            compile_changed(
+                BY_FIELD[field.name].table, field, tenant_id, (), most_rows=self._most_rows
+            )  # what cannot be is told now
             return await self._hub.subscribe(BY_FIELD[field.name], field, tenant_id, wake)
         except GraphQLError as error:
             raise Refused(error_answers([error])) from None

@@ -13,7 +13,7 @@ import orjson
 from starlette.types import Receive, Scope, Send
 
 from automations.api.media_types import EVENT_STREAM
-from automations.api.subscriptions.hub import Subscription, refusal
+from automations.api.subscriptions.hub import Subscription
 from automations.api.subscriptions.start import Refused, Starter
 
 KEEP_ALIVE_SECONDS = 12.0
@@ -83,8 +83,8 @@ async def subscription_events(starter: Starter, request: dict[str, Any], tenant_
             except TimeoutError:
                 yield _ALIVE
             rung.clear()
-        if subscription.error:
-            yield _next(orjson.dumps({"errors": refusal(subscription.error)}).decode())
+        if subscription.errors:
+            yield _next(orjson.dumps({"errors": subscription.errors}).decode())
         yield _COMPLETE
     finally:
         starter.end(subscription)

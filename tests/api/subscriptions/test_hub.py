@@ -4,16 +4,21 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 from gql import Client, gql
 from gql.transport.websockets import WebsocketsTransport
 
+from automations.api.selection import Selected
+from automations.api.subscriptions.fields import SOURCES
+from automations.api.subscriptions.hub import Subscription, _Group
 from automations.database import Database
 from tests.api.subscriptions.conftest import open_socket
 from tests.harness import Automations, eventually
 
 SECONDS = 10
+NIL = UUID(int=0)
 INSERT = (
     "INSERT INTO public.flow_run_state (tenant_id, flow_run_id, version, state) "
     "SELECT tenant_id, id, 9, 'Running' FROM public.flow_run"
@@ -164,6 +169,22 @@ async def test_change_of_a_long_transaction_is_told_once_it_commits(api: Automat
             await events.until(id=quick, state="Running")
         await events.until(id=slow, state="Running")
     await connection.close()
+
+
+async def test_subscriber_that_takes_nothing_is_ended_at_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("automations.api.subscriptions.hub.MOST_WAITING_ROWS", 2)
+    woken: list[Subscription] = []
+    slow = Subscription(_Group(("", NIL, ""), SOURCES[0], NIL, Selected("a", "a")), None, woken.append)
+    first, second, third = uuid4(), uuid4(), uuid4()
+    slow.put([(first, "1"), (second, "2")])
+    slow.put([(first, "3")])
+    assert list(slow.take()) == ["3", "2"]
+    assert list(slow.take()) == []
+    slow.put([(first, "4"), (second, "5"), (third, "6")])
+    assert slow.ended
+    assert slow.errors[0]["extensions"] == {"code": "LIMIT_EXCEEDED"}
+    assert list(slow.take()) == []
+    assert set(woken) == {slow}
 
 
 async def test_nothing_is_noted_while_nobody_listens(server: Automations, database_url: str) -> None:

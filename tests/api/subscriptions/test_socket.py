@@ -49,6 +49,8 @@ async def test_mutation_is_done(raw: Raw, api: Automations) -> None:
         ("subscription($id: uuid!) { flow_run_changed(flow_run_id: $id) { id } }", "BAD_USER_INPUT"),
         ('subscription { flow_run_changed(flow_run_id: "nonsense") { id } }', "BAD_USER_INPUT"),
         ("subscription A { flow_run_changed { id } } subscription B { flow_run_changed { id } }", "BAD_USER_INPUT"),
+        (f"subscription {{ flow_run_changed {{ {'a' * 64}: id }} }}", "LIMIT_EXCEEDED"),
+        ("subscription { flow_run_changed { states(limit: 1001) { id } } }", "LIMIT_EXCEEDED"),
         ("subscription { flow_run_changed @skip(if: true) { id } }", "BAD_USER_INPUT"),
         (
             "subscription { flow_run_changed { states(limit: 1000) { flow_run { states(limit: 1000) { flow_run "
@@ -184,6 +186,13 @@ async def test_page_elsewhere_is_refused_before_the_socket_opens(api: Automation
         async with open_socket(api, origin=origin):
             pass
     assert refused.value.response.status_code == 403
+
+
+async def test_foreign_host_is_refused_before_the_socket_opens(api: Automations) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        async with open_socket(api, host="evil.example"):
+            pass
+    assert refused.value.response.status_code in {400, 421}
 
 
 async def test_own_page_is_let_in(api: Automations) -> None:

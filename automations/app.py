@@ -12,6 +12,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
+from automations.access.callers import Callers
+from automations.access.keyring import Keyring
+from automations.access.keys import any_key
 from automations.actions.contract import Choices
 from automations.api.context import Services
 from automations.api.endpoint import GraphQLEndpoint
@@ -94,13 +97,25 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
     )
     changes = ChangeFeed(database)
     hub = Hub(database, changes, most_rows=settings.max_rows)
-    engine = (evaluator, sla_timers, agent_groups, changes)
+    keyring = Keyring(database) if settings.asks_for_keys(loopback=is_loopback(settings.host)) else None
+    parts: list[Evaluator | SlaTimers | AgentGroups | ChangeFeed | Keyring] = [
+        evaluator,
+        sla_timers,
+        agent_groups,
+        changes,
+    ]
+    if keyring is not None:
+        parts.append(keyring)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         await database.connect()
         async with database.connection() as connection:
             tenant_id = await ensure_default_tenant(connection)
+            if keyring is not None and not await any_key(connection):
+                log.warning(
+                    "there is no API key yet", make_one="automations keys create NAME --role admin --all-tenants"
+                )
         app.state.graphql = GraphQLEndpoint(
             Services(
                 database=database,
@@ -109,19 +124,20 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
                 agent_queue=AgentQueue(database),
                 max_rows=settings.max_rows,
                 choices=choices,
+                keyring=keyring,
             ),
+            Callers(database, keyring, default_tenant_id=tenant_id),
             hub,
-            default_tenant_id=tenant_id,
             settings=settings,
         )
-        deciding = [asyncio.create_task(part.run(), name=type(part).__name__) for part in engine]
+        deciding = [asyncio.create_task(part.run(), name=type(part).__name__) for part in parts]
         dispatching = asyncio.create_task(dispatcher.run(), name="Dispatcher")
         app.state.end_streams = hub.close
         app.state.loops = (*deciding, dispatching)
         try:
             yield
         finally:
-            for part in engine:
+            for part in parts:
                 part.stop()
             await asyncio.gather(*deciding)
             dispatcher.stop()

@@ -15,6 +15,7 @@ import structlog
 from automations import __version__
 from automations.database import CLIENT_ERRORS, Database
 from automations.hosts import is_loopback
+from automations.key_commands import add_key_commands, run_key_command
 from automations.logs import configure_logs
 from automations.migrations import Migration, MigrationError, migrate
 from automations.postgres import EmbeddedPostgres, PostgresUnavailable
@@ -56,13 +57,15 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument(
         "--allow-unauthenticated",
         action="store_true",
-        help="listen beyond the loopback although everybody who reaches the server may do everything",
+        help="listen beyond the loopback with AUTOMATIONS_AUTH=off: everybody who reaches the server may do everything",
     )
     serve.set_defaults(command=_serve)
 
     migrate_ = commands.add_parser("migrate", help="bring the database to the newest schema (serve does it by itself)")
     migrate_.add_argument("--data-dir", help="folder of the embedded PostgreSQL")
     migrate_.set_defaults(command=_migrate)
+
+    add_key_commands(commands, _keys)
 
     schema = commands.add_parser("schema", help="print the GraphQL schema")
     schema.set_defaults(command=_schema)
@@ -76,11 +79,12 @@ def _parser() -> argparse.ArgumentParser:
 def _serve(settings: Settings, options: argparse.Namespace) -> int:
     from automations import server
 
-    if not is_loopback(settings.host) and not (options.allow_unauthenticated or settings.allow_unauthenticated):
+    loopback = is_loopback(settings.host)
+    is_insisted_on = options.allow_unauthenticated or settings.allow_unauthenticated
+    if not (loopback or settings.asks_for_keys(loopback=loopback) or is_insisted_on):
         raise SettingsError(
-            f"AUTOMATIONS_HOST: {settings.host} can be reached from other machines, and there is no authentication "
-            "yet: everybody there could read and change everything. "
-            "Listen on 127.0.0.1, or say --allow-unauthenticated."
+            f"AUTOMATIONS_AUTH: is off, and {settings.host} can be reached from other machines: everybody there could "
+            "read and change everything. Leave it on, listen on 127.0.0.1, or say --allow-unauthenticated."
         )
     try:
         bound = server.listen(settings.host, settings.port)
@@ -116,6 +120,12 @@ def _migrate(settings: Settings, _options: argparse.Namespace) -> int:
         applied = _run_migrations(url)
     print(f"{len(applied)} migrations applied" if applied else "The database is at the newest schema")
     return 0
+
+
+def _keys(settings: Settings, options: argparse.Namespace) -> int:
+    with _database_url(settings) as url:
+        _run_migrations(url)
+        return run_key_command(url, options)
 
 
 def _schema(_settings: Settings, _options: argparse.Namespace) -> int:

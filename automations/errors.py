@@ -6,7 +6,8 @@ RequestError
 ├── Conflict          CONFLICT
 ├── VersionConflict   VERSION_LOCKING_ERROR
 ├── LimitExceeded     LIMIT_EXCEEDED
-└── Unauthenticated   UNAUTHENTICATED
+├── Unauthenticated   UNAUTHENTICATED
+└── Forbidden         FORBIDDEN
 """
 
 from typing import ClassVar
@@ -52,3 +53,9 @@ class Unauthenticated(RequestError):
     """The caller is not who it has to be."""
 
     code = "UNAUTHENTICATED"
+
+
+class Forbidden(RequestError):
+    """The caller is known and may not do this; the text says who may."""
+
+    code = "FORBIDDEN"

@@ -164,8 +164,13 @@ class Settings:
     )
     host: str = _setting("127.0.0.1", _TEXT, "Address to listen on.")
     port: int = _setting(4200, _number(int, 0, 65535), "Port to listen on; 0 takes a free one.")
+    auth: str = _setting(
+        "auto",
+        _choice("auto", "on", "off"),
+        "on: each request shows an API key; off: everybody may do everything; auto: off on the loopback, on elsewhere.",
+    )
     allow_unauthenticated: bool = _setting(
-        False, _SWITCH, "The second word needed to listen beyond the loopback while there is no authentication."
+        False, _SWITCH, "The second word needed to listen beyond the loopback with AUTOMATIONS_AUTH=off."
     )
     allowed_hosts: tuple[str, ...] = _setting(
         (), _split(str, "names"), "Further names, comma-separated, that a request's Host header may carry."
@@ -283,6 +288,10 @@ class Settings:
         A server that listens on the loopback only is somebody's own machine: sending to it is for trying things out.
         """
         return (*self.allowed_private_networks, *(LOOPBACK if loopback else ()))
+
+    def asks_for_keys(self, *, loopback: bool) -> bool:
+        """Whether requests have to show an API key."""
+        return self.auth == "on" or (self.auth == "auto" and not loopback)
 
 
 def load_settings(environment: Mapping[str, str] = os.environ, /, **given: str | None) -> Settings:

@@ -13,6 +13,8 @@ import asyncpg
 import pytest
 from hypothesis import settings as hypothesis_settings
 
+from automations.access.keys import create_key
+from automations.access.roles import Role
 from automations.database import Database, DedicatedConnection
 from automations.migrations import migrate
 from automations.orchestration.tenants import ensure_default_tenant
@@ -122,6 +124,25 @@ async def api(shared_server: Automations) -> Automations:
     """The shared server, as a new tenant: what a test needs that looks at its own rows only, at a tenth of the time."""
     made = await shared_server.write("create_tenant", name=f"tenant {uuid4().hex}")
     return shared_server.as_tenant(made["id"])
+
+
+@pytest.fixture(scope="session")
+async def guarded_server(shared_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Automations]:
+    """A server that asks for keys, over the database of `shared_server`, spoken to with an admin's for all tenants."""
+    connection = await Database(shared_url).dedicated()
+    tenant = await ensure_default_tenant(connection)
+    made = await create_key(connection, tenant, name="guard", role=Role.ADMIN, all_tenants=True)
+    await connection.close()
+    async with running(shared_url, tmp_path_factory.mktemp("guarded"), auth="on") as automations:
+        yield automations.with_key(made.text)
+
+
+@pytest.fixture
+async def guarded(guarded_server: Automations) -> Automations:
+    """The guarded server, as an admin of a new tenant and of no other."""
+    tenant = (await guarded_server.write("create_tenant", name=f"tenant {uuid4().hex}"))["id"]
+    made = await guarded_server.write("create_api_key", "key", name="admin", role="admin", tenant_id=tenant)
+    return guarded_server.with_key(made["key"])
 
 
 @asynccontextmanager

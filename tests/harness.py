@@ -58,6 +58,10 @@ class Automations:
         """The same server, spoken to as another tenant."""
         return Automations(self.url, self.client, {**self.headers, "X-PREFECT-TENANT-ID": tenant_id})
 
+    def with_key(self, key: str) -> "Automations":
+        """The same server, spoken to with an API key."""
+        return Automations(self.url, self.client, {**self.headers, "Authorization": f"Bearer {key}"})
+
     async def flow(self, name: str = "etl", project: str | None = None) -> str:
         """Id of a new flow in a new project."""
         made = await self.write("create_project", name=project or f"project of {name} {os.urandom(4).hex()}")
@@ -132,9 +136,8 @@ async def running(database_url: str, data_dir: Path, **settings: Any) -> AsyncIt
 class ServerProcess:
     """`automations serve` in a process of its own, which tests may kill."""
 
-    def __init__(self, process: asyncio.subprocess.Process, url: str) -> None:
-        self.process, self.url = process, url
-        self.log: list[str] = []
+    def __init__(self, process: asyncio.subprocess.Process, url: str, log: list[str]) -> None:
+        self.process, self.url, self.log = process, url, log
         self._reading = asyncio.create_task(self._read())
 
     @classmethod
@@ -158,7 +161,7 @@ class ServerProcess:
                 with suppress(orjson.JSONDecodeError):
                     entry = orjson.loads(line)
                     if entry.get("event") == "ready":
-                        return cls(process, entry["graphql"].removesuffix("/graphql"))
+                        return cls(process, entry["graphql"].removesuffix("/graphql"), lines)
         raise RuntimeError("the server did not start:\n" + "".join(lines))
 
     async def _read(self) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from automations.cli import main
 from automations.database import DedicatedConnection
-from tests.harness import ServerProcess, eventually
+from tests.harness import GraphQLError, ServerProcess, eventually
 from tests.receivers import refusing_port
 
 SECRET = "hunter2-and-more"
@@ -48,7 +48,20 @@ def complaint(done: Done) -> str:
     return line.removeprefix("automations: ")
 
 
-@pytest.mark.parametrize("arguments", [[], ["serve"], ["migrate"], ["schema"], ["demo"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["serve"],
+        ["migrate"],
+        ["keys"],
+        ["keys", "create"],
+        ["keys", "list"],
+        ["keys", "revoke"],
+        ["schema"],
+        ["demo"],
+    ],
+)
 def test_help_of_every_command_succeeds(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main([*arguments, "--help"])
@@ -94,22 +107,42 @@ async def test_port_that_is_taken_is_told(tmp_path: Path) -> None:
     assert complaint(done).startswith(f"AUTOMATIONS_PORT: cannot listen on 127.0.0.1:{port}: Address already in use.")
 
 
-async def test_listening_beyond_the_loopback_needs_a_second_word(tmp_path: Path) -> None:
-    done = await automations("serve", "--host", "0.0.0.0", "--port", "0", data_dir=str(tmp_path))
+async def test_listening_beyond_the_loopback_without_keys_needs_a_second_word(tmp_path: Path) -> None:
+    done = await automations("serve", "--host", "0.0.0.0", "--port", "0", data_dir=str(tmp_path), auth="off")
     assert done.code == 2
     assert "0.0.0.0 can be reached from other machines" in complaint(done)
+    assert complaint(done).startswith("AUTOMATIONS_AUTH: is off")
     assert "--allow-unauthenticated" in done.err
 
 
 async def test_second_word_lets_it_listen_beyond_the_loopback(tmp_path: Path, database_url: str) -> None:
-    server = await ServerProcess.start(tmp_path, database_url, host="0.0.0.0", allow_unauthenticated="yes")
+    server = await ServerProcess.start(tmp_path, database_url, host="0.0.0.0", auth="off", allow_unauthenticated="yes")
     assert server.url.startswith("http://0.0.0.0:")
+    async with server.client() as anybody:
+        assert await anybody.execute("{ hello }")
     assert await server.stop() == 0
+
+
+async def test_beyond_the_loopback_keys_are_asked_for(tmp_path: Path, database_url: str) -> None:
+    """Even where the second word was said, as long as nobody switched them off."""
+    server = await ServerProcess.start(tmp_path, database_url, host="0.0.0.0", allow_unauthenticated="yes")
+    async with server.client() as anybody:
+        with pytest.raises(GraphQLError, match="Send a valid API key"):
+            await anybody.execute("{ hello }")
+    assert await server.stop() == 0
+
+
+async def test_server_that_asks_for_keys_says_how_to_make_the_first_one(tmp_path: Path, database_url: str) -> None:
+    for has_key in (False, True):
+        server = await ServerProcess.start(tmp_path, database_url, auth="on", log_format="json")
+        await server.stop()
+        assert any("automations keys create" in line for line in server.log) is not has_key
+        await automations("keys", "create", "first", "--role", "admin", database_url=database_url)
 
 
 async def test_migrate_says_what_it_did(empty_database_url: str) -> None:
     first = await automations("migrate", database_url=empty_database_url)
-    assert (first.code, first.out) == (0, "9 migrations applied\n")
+    assert (first.code, first.out) == (0, "11 migrations applied\n")
     second = await automations("migrate", database_url=empty_database_url)
     assert (second.code, second.out) == (0, "The database is at the newest schema\n")
 

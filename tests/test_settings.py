@@ -36,6 +36,7 @@ def test_nothing_needs_to_be_set() -> None:
         ("allow_unauthenticated", "Off", False),
         ("allow_unauthenticated", "0", False),
         ("log_format", "JSON", "json"),
+        ("auth", "On", "on"),
         ("log_level", "Debug", "debug"),
         ("ui_url", "https://ui.example", "https://ui.example"),
         ("flow_run_link", "{ui_url}/runs/{flow_run_id}", "{ui_url}/runs/{flow_run_id}"),
@@ -72,6 +73,7 @@ def test_each_kind_of_value_is_read(name: str, text: str, value: Any) -> None:
         ("poll_seconds", "nan", "a number from 0.01 to 60"),
         ("poll_seconds", "soon", "a number"),
         ("allow_unauthenticated", "perhaps", "yes or no"),
+        ("auth", "yes", "one of auto, on, off"),
         ("log_format", "xml", "one of auto, human, json"),
         ("allowed_private_networks", "10.1.0.0/99", "networks such as 10.1.0.0/16"),
         ("retry_seconds", "5,0", "numbers of seconds above 0"),
@@ -146,6 +148,15 @@ def test_only_a_server_on_the_loopback_sends_there() -> None:
     settings = load(allowed_private_networks="10.0.0.0/8")
     assert settings.sendable_networks(loopback=False) == (ip_network("10.0.0.0/8"),)
     assert set(LOOPBACK) < set(settings.sendable_networks(loopback=True))
+
+
+@pytest.mark.parametrize(
+    ("auth", "on_the_loopback", "elsewhere"), [("auto", False, True), ("on", True, True), ("off", False, False)]
+)
+def test_keys_are_asked_for_where_others_reach_the_server(auth: str, on_the_loopback: bool, elsewhere: bool) -> None:
+    settings = load(auth=auth)
+    assert settings.asks_for_keys(loopback=True) is on_the_loopback
+    assert settings.asks_for_keys(loopback=False) is elsewhere
 
 
 def test_every_default_is_a_value_that_could_be_set() -> None:

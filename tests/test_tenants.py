@@ -3,8 +3,9 @@
 Each is looked up in a list below, so that a new one fails here until somebody has thought about it.
 """
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -12,10 +13,12 @@ import orjson
 import pytest
 from graphql import GraphQLInputObjectType, GraphQLList, GraphQLNonNull
 
+from automations.access.keys import create_key
+from automations.access.roles import Role
 from automations.api.schema import schema
 from automations.api.tables import TABLES, Table
 from automations.database import DedicatedConnection
-from tests.harness import Automations, GraphQLError
+from tests.harness import Automations, GraphQLError, running
 
 NIL = "00000000-0000-0000-0000-000000000000"
 SECRET = "SHARED_NAME"
@@ -30,19 +33,40 @@ INSERT INTO edge (tenant_id, flow_id, upstream_task_id, downstream_task_id) SELE
 
 @dataclass(frozen=True)
 class Tenants:
-    """Two tenants of one server: `a` has a row in every table, whose ids are here by table; `b` has nothing."""
+    """Two tenants of one server: `a` has a row in every table, whose ids are here by table; `b` only in a few."""
 
     a: Automations
     b: Automations
     a_id: str
     ids: dict[str, str]
+    tables_of_b: frozenset[str]
 
 
-@pytest.fixture
-async def tenants(server: Automations, connection: DedicatedConnection) -> Tenants:
-    """A tenant with a row in every table, and another one."""
-    a_id, b_id = [(await server.write("create_tenant", name=f"tenant {name}"))["id"] for name in "ab"]
-    a = server.as_tenant(a_id)
+@pytest.fixture(params=["by header", "by key"])
+async def tenants(
+    request: pytest.FixtureRequest, database_url: str, tmp_path: Path, connection: DedicatedConnection, tenant_id: UUID
+) -> AsyncIterator[Tenants]:
+    """A tenant with a row in every table, and another one: told apart by a header, or by the keys that they use."""
+    if request.param == "by header":
+        async with running(database_url, tmp_path) as server:
+            a_id, b_id = [(await server.write("create_tenant", name=f"tenant {name}"))["id"] for name in "ab"]
+            ids = await _fill(connection, server.as_tenant(a_id), a_id)
+            yield Tenants(server.as_tenant(a_id), server.as_tenant(b_id), a_id, ids, frozenset({"tenant"}))
+        return
+    made = await create_key(connection, tenant_id, name="all", role=Role.ADMIN, all_tenants=True)
+    async with running(database_url, tmp_path, auth="on") as server:
+        operator, found = server.with_key(made.text), []
+        for name in "ab":
+            id_ = (await operator.write("create_tenant", name=f"tenant {name}"))["id"]
+            key = await operator.write("create_api_key", "key", name=name, role="admin", tenant_id=id_)
+            found.append((server.with_key(key["key"]), id_))
+        [(a, a_id), (b, _)] = found
+        ids = await _fill(connection, a, a_id)
+        yield Tenants(a, b, a_id, ids, frozenset({"tenant", "api_key", "audit_event"}))
+
+
+async def _fill(connection: DedicatedConnection, a: Automations, a_id: str) -> dict[str, str]:
+    """Give A a row in every table; their ids."""
     await a.write("set_secret", "success", name=SECRET, value="x")
     flow = await a.flow()
     action = (await a.write("create_action", config={"slack_notification": {"webhook_url_secret": "NEVER"}}))["id"]
@@ -63,11 +87,12 @@ async def tenants(server: Automations, connection: DedicatedConnection) -> Tenan
     await Automations(a.url, a.client, {**a.headers, "X-PREFECT-AGENT-ID": agent}).set_state(run, "Submitted")
     await a.set_state(run, "Failed")
     await a.settled(2)
+    await a.write("create_api_key", "key", name="key", role="viewer")
     ids = {}
     for table in TABLES:
         [row, *_] = (await a.execute(f"{{ {table.name}(limit: 1) {{ {table.key} }} }}"))[table.name]
         ids[table.name] = row[table.key]
-    return Tenants(a, server.as_tenant(b_id), a_id, ids)
+    return ids
 
 
 async def snapshot(connection: DedicatedConnection, tenant_id: str) -> dict[str, list[str]]:
@@ -92,7 +117,7 @@ async def test_every_table_has_a_row_to_hide(tenants: Tenants) -> None:
 async def test_no_read_shows_rows_of_another_tenant(tenants: Tenants) -> None:
     for table in TABLES:
         id_ = tenants.ids[table.name]
-        own = 1 if table.name == "tenant" else 0
+        own = 1 if table.name in tenants.tables_of_b else 0
         name, key, extreme = table.name, table.key, _extreme(table)
         data = await tenants.b.execute(
             f"""query($id: uuid!) {{
@@ -160,6 +185,8 @@ async def _give_b_a_row_that_refers_to_a(tenants: Tenants, connection: Dedicated
                 )
             ]
             values = {name: f't."{name}"' for name in columns} | {"tenant_id": "$1", "id": "gen_random_uuid()"}
+            if "beginning" in columns:  # of an API key: one for all tenants
+                values["beginning"] = "gen_random_uuid()"
             values |= UNIQUE.get(source, {})
             await connection.execute(
                 f"INSERT INTO {source} ({', '.join(values)}) SELECT {', '.join(values.values())}"
@@ -228,6 +255,8 @@ CALLS: dict[str, list[Input] | None] = {
     "set_secret": None,
     "delete_secret": [lambda _: {"name": SECRET}],
     "create_tenant": None,
+    "create_api_key": None,
+    "delete_api_key": [lambda t: {"key_id": t.ids["api_key"]}],
     "create_project": None,
     "create_flow": [lambda t: {"project_id": t.ids["project"], "serialized_flow": {"name": "x"}}],
     "set_schedule_active": [lambda t: {"flow_id": t.ids["flow"]}],

@@ -11,7 +11,9 @@ from uuid import UUID
 
 import orjson
 
+from automations.access.roles import Role
 from automations.api.limits import MOST_FILTER_RELATIONS, MOST_VALUES
+from automations.api.permissions import require
 from automations.api.tables import BY_NAME, Column, Relation, Table
 from automations.errors import LimitExceeded
 
@@ -40,16 +42,22 @@ _OPERAND = {"_has_key": "text", "_has_keys_any": "text[]", "_has_keys_all": "tex
 
 
 class Values:
-    """The parameters of one statement, and names for its row sources."""
+    """The parameters of one statement, names for its row sources, and the tables that its reader may see."""
 
-    def __init__(self, tenant_id: UUID) -> None:
+    def __init__(self, tenant_id: UUID, role: Role) -> None:
         self.arguments: list[Any] = [tenant_id]
+        self._role = role
         self._names = 0
 
     def name(self) -> str:
         """A name that nothing else in the statement has."""
         self._names += 1
         return f"t{self._names}"
+
+    def related(self, relation: Relation) -> Table:
+        """The table that a relation leads to; Forbidden where it is not for the reader, who must not filter by it."""
+        require(relation.table, self._role)
+        return BY_NAME[relation.table]
 
     def parameter(self, value: Any, type_: str) -> str:
         """The value's place in the statement."""
@@ -157,7 +165,7 @@ class _Conditions:
         self._level += 1
         if self._level > MOST_FILTER_RELATIONS:
             raise LimitExceeded(f"A filter may go through {MOST_FILTER_RELATIONS} relations, one inside the other.")
-        table, alias, link = BY_NAME[relation.table], self._values.name(), Link(relation, parent)
+        table, alias, link = self._values.related(relation), self._values.name(), Link(relation, parent)
         found = self.of(table, alias, where, link)
         self._level -= 1
         return f"EXISTS (SELECT FROM {source(table, link)} AS {alias} WHERE {found})"

@@ -7,6 +7,7 @@ from typing import Any
 
 from graphql import (
     DocumentNode,
+    FragmentDefinitionNode,
     GraphQLError,
     GraphQLSchema,
     OperationDefinitionNode,
@@ -15,9 +16,11 @@ from graphql import (
     validate,
 )
 
+from automations.access.roles import Role
 from automations.api.cost import VariableLimit, cost_of
 from automations.api.limits import Limits, refuse_above
 from automations.api.measures import refuse_excess
+from automations.api.permissions import refusals
 from automations.errors import LimitExceeded, RequestError
 
 CACHED_DOCUMENTS = 500
@@ -33,6 +36,8 @@ class Operation:
     document: DocumentNode
     node: OperationDefinitionNode
     cost: int | None
+    refusals: Mapping[Role, Sequence[GraphQLError]] = field(default_factory=dict)
+    """What the roles are told that may not run it."""
 
     @property
     def kind(self) -> OperationType:
@@ -88,14 +93,17 @@ class Documents:
             operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
             return Document(
                 operations={
-                    node.name.value if node.name else None: Operation(document, node, self._cost(document, node))
-                    for node in operations
+                    node.name.value if node.name else None: self._operation(document, node) for node in operations
                 }
             )
         except GraphQLError as error:
             return Document([error])
         except (RequestError, RecursionError) as error:
             return Document([GraphQLError(str(error), original_error=error)])
+
+    def _operation(self, document: DocumentNode, node: OperationDefinitionNode) -> Operation:
+        fragments = {item.name.value: item for item in document.definitions if isinstance(item, FragmentDefinitionNode)}
+        return Operation(document, node, self._cost(document, node), refusals(self._schema, node, fragments))
 
     def _parse(self, query: str) -> DocumentNode:
         try:

@@ -13,9 +13,10 @@ from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from automations.access.callers import Callers
 from automations.api.compression import LEAST_BYTES, compressed
 from automations.api.context import RequestContext, Services
-from automations.api.execution import Operations, WrongMethod, error_answers, is_unavailable
+from automations.api.execution import Operations, WrongMethod, error_answers, is_forbidden, is_unavailable
 from automations.api.limits import Limits
 from automations.api.media_types import EVENT_STREAM, GRAPHQL_JSON, JSON, answer_type, is_json_in_utf8
 from automations.api.origins import ForeignPage, refuse_foreign_page
@@ -23,13 +24,13 @@ from automations.api.rates import Rates, TooManyRequests
 from automations.api.requests import operation_in_url, read_operations
 from automations.api.schema import schema
 from automations.api.subscriptions.hub import Hub
+from automations.api.subscriptions.permit import Permit
 from automations.api.subscriptions.places import NoPlace, Places
 from automations.api.subscriptions.socket import Socket
 from automations.api.subscriptions.start import Starter
 from automations.api.subscriptions.stream import EventStream, answer_events, subscription_events
 from automations.database import is_connection_lost
 from automations.errors import InvalidInput, LimitExceeded, RequestError, Unauthenticated
-from automations.orchestration.tenants import tenant_exists
 from automations.settings import Settings
 
 METHODS = ("GET", "POST")
@@ -47,7 +48,8 @@ class _WrongMediaType(InvalidInput):
 class GraphQLEndpoint:
     """GET and POST /graphql, and POST / for the Prefect 1 client."""
 
-    def __init__(self, services: Services, hub: Hub, *, default_tenant_id: UUID, settings: Settings) -> None:
+    def __init__(self, services: Services, callers: Callers, hub: Hub, *, settings: Settings) -> None:
+        self._callers = callers
         self._services, self._max_body_bytes = services, settings.max_body_bytes
         self._limits = Limits.of(settings)
         self._operations = Operations(schema, self._limits)
@@ -56,18 +58,16 @@ class GraphQLEndpoint:
         self._open = Places(settings.max_sockets)
         self._rates = Rates(settings.requests_per_second)
         self._allowed_origins = frozenset(settings.allowed_origins)
-        self._default_tenant_id = default_tenant_id
-        self._known_tenants = {default_tenant_id}
 
     async def __call__(self, request: Request) -> Response | EventStream:
         media_type = answer_type(request.headers.get("accept", ""))
         try:
+            context = await self.context(request)  # first: a stranger's body is not read
             body = await self._read(request, media_type)
             operations = read_operations(body, most=self._limits.operations)
-            context = await self.context(request)
-            self._rates.take(request, len(operations))
+            self._rates.take(request, context.caller.key_id, len(operations))
             if media_type == EVENT_STREAM:
-                return self._stream(operations, context, only_queries=request.method == "GET")
+                return self._stream(request, operations, context, only_queries=request.method == "GET")
         except ClientDisconnect:
             return Response(status_code=499)
         except RequestError as error:
@@ -109,11 +109,18 @@ class GraphQLEndpoint:
         except orjson.JSONDecodeError as error:
             raise InvalidInput(f"The body is not JSON: {error}.") from None
 
-    def _stream(self, operations: list[dict[str, Any]], context: RequestContext, *, only_queries: bool) -> EventStream:
+    def _stream(
+        self,
+        request: Request,
+        operations: list[dict[str, Any]],
+        context: RequestContext,
+        *,
+        only_queries: bool,
+    ) -> EventStream:
         if len(operations) != 1:
             raise InvalidInput(f"As {EVENT_STREAM} one operation is answered, not a batch.")
         if self.starter.is_subscription(operations[0]):
-            events = subscription_events(self.starter, operations[0], context.tenant_id)
+            events = subscription_events(self.starter, operations[0], Permit(self.context, request, context))
         else:
             events = answer_events(self._answer_to(operations[0], context, only_queries=only_queries))
         return EventStream(events, self._open.take())
@@ -132,9 +139,9 @@ class GraphQLEndpoint:
         finally:
             close()
 
-    def count(self, connection: HTTPConnection) -> None:
+    def count(self, connection: HTTPConnection, context: RequestContext) -> None:
         """LimitExceeded where the caller has sent too many operations."""
-        self._rates.take(connection)
+        self._rates.take(connection, context.caller.key_id, 1)
 
     async def answer(self, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:
         """The answer to a query or mutation that came over a WebSocket."""
@@ -147,18 +154,12 @@ class GraphQLEndpoint:
 
     async def context(self, request: HTTPConnection) -> RequestContext:
         headers = request.headers
-        tenant_id = self._default_tenant_id
-        if given := headers.get("x-prefect-tenant-id"):
-            tenant_id = _uuid(given, "X-PREFECT-TENANT-ID")
-            if tenant_id not in self._known_tenants:
-                async with self._services.database.connection() as connection:
-                    if not await tenant_exists(connection, tenant_id):
-                        raise Unauthenticated(f"There is no tenant {tenant_id}.")
-                self._known_tenants.add(tenant_id)
-        agent_id = headers.get("x-prefect-agent-id")
+        tenant_id, agent_id = headers.get("x-prefect-tenant-id"), headers.get("x-prefect-agent-id")
         return RequestContext(
             services=self._services,
-            tenant_id=tenant_id,
+            caller=await self._callers.of(
+                headers.get("authorization"), _uuid(tenant_id, "X-PREFECT-TENANT-ID") if tenant_id else None
+            ),
             agent_id=_uuid(agent_id, "X-PREFECT-AGENT-ID") if agent_id else None,
             core_version=headers.get("x-prefect-core-version"),
         )
@@ -166,7 +167,7 @@ class GraphQLEndpoint:
     async def _execute(
         self, operation: dict[str, Any], context: RequestContext, *, only_queries: bool
     ) -> ExecutionResult:
-        own = RequestContext(context.services, context.tenant_id, context.agent_id, context.core_version)
+        own = RequestContext(context.services, context.caller, context.agent_id, context.core_version)
         return await self._operations.execute(
             operation["query"],
             variables=operation["variables"],
@@ -191,7 +192,7 @@ def _status_of(results: list[ExecutionResult], answers: list[dict[str, Any]], me
     if any(isinstance(error.original_error, WrongMethod) for result in results for error in result.errors or ()):
         return 405
     if media_type == GRAPHQL_JSON and not any("data" in answer for answer in answers):
-        return 400
+        return 403 if all(is_forbidden(result.errors) for result in results) else 400
     return 200
 
 
@@ -218,11 +219,12 @@ _STATUS: tuple[tuple[type[RequestError], int], ...] = (
 
 
 def _refuse(error: RequestError, media_type: str) -> Response:
-    response = _answered(
-        {"errors": error_answers([_graphql_error(error)])},
-        next((status for kind, status in _STATUS if isinstance(error, kind)), 400),
-        media_type,
-    )
+    status = next((status for kind, status in _STATUS if isinstance(error, kind)), 400)
+    if isinstance(error, Unauthenticated) and media_type == JSON:
+        status = 200  # with the older type a refused caller gets 200, and clients act on the code
+    response = _answered({"errors": error_answers([_graphql_error(error)])}, status, media_type)
+    if isinstance(error, Unauthenticated):
+        response.headers["www-authenticate"] = "Bearer"
     if isinstance(error, TooManyRequests):
         response.headers["retry-after"] = str(error.retry_after_seconds)
     if isinstance(error, WrongMethod):

@@ -15,7 +15,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from automations.api.documents import Documents
 from automations.api.limits import Limits
 from automations.database import DatabaseError, DataError, LimitError, is_connection_lost
-from automations.errors import InvalidInput, RequestError
+from automations.errors import Forbidden, InvalidInput, RequestError
 
 log = structlog.get_logger(__name__)
 
@@ -69,7 +69,10 @@ class Operations:
         context: Any,
         only_queries: bool = False,
     ) -> ExecutionResult:
-        """Run the operation called `name`, or the only one; WrongMethod where it is no query and has to be one."""
+        """Run the operation called `name`, or the only one; WrongMethod where it is no query and has to be one.
+
+        Forbidden where the caller's role may not run all of it.
+        """
         document = self.documents.read(query)
         if document.errors:
             return ExecutionResult(None, list(document.errors))
@@ -78,6 +81,8 @@ class Operations:
             self.documents.refuse_costly(operation, variables)
         except GraphQLError as error:
             return ExecutionResult(None, [error])
+        if refused := operation.refusals.get(context.caller.role):
+            return ExecutionResult(None, list(refused))
         if only_queries and operation.kind is not OperationType.QUERY:
             problem = "A GET may only read: send the operation by POST."
             return ExecutionResult(None, [GraphQLError(problem, original_error=WrongMethod(problem))])
@@ -99,6 +104,11 @@ class Operations:
 def is_unavailable(errors: Sequence[GraphQLError] | None) -> bool:
     """Whether the database could not be reached: clients that see a 5xx ask again by themselves."""
     return bool(errors) and all(_is_lost(error) for error in errors or ())
+
+
+def is_forbidden(errors: Sequence[GraphQLError] | None) -> bool:
+    """Whether the operation is not for the caller's role."""
+    return bool(errors) and all(isinstance(_cause(error), Forbidden) for error in errors or ())
 
 
 def error_answers(errors: Sequence[GraphQLError]) -> list[dict[str, Any]]:

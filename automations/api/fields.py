@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Iterable
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import strawberry
 from strawberry.types.unset import UNSET
+
+from automations.access.roles import Roles
+from automations.api.permissions import allow
 
 _Resolver = TypeVar("_Resolver", bound=Callable[..., Any])
 
@@ -16,10 +19,21 @@ def resolved(description: str) -> Callable[[_Resolver], _Resolver]:
     return decorator
 
 
-def mutation(description: str) -> Callable[[_Resolver], _Resolver]:
-    """Make a method a mutation."""
-    decorator: Callable[[_Resolver], _Resolver] = strawberry.mutation(description=description)
-    return decorator
+def mutation(description: str, *, by: Roles) -> Callable[[_Resolver], _Resolver]:
+    """Make a method a mutation that these roles may call."""
+
+    def decorate(resolver: _Resolver) -> _Resolver:
+        allow(f"Mutation.{resolver.__name__}", by)
+        field: Any = strawberry.mutation(resolver, description=description)
+        return cast("_Resolver", field)
+
+    return decorate
+
+
+def query(name: str, resolver: Callable[..., Any], description: str, *, by: Roles) -> dict[str, Any]:
+    """A field of Query that these roles may ask for, by its name."""
+    allow(f"Query.{name}", by)
+    return {name: strawberry.field(resolver=resolver, description=description)}
 
 
 def optional(description: str) -> Any:

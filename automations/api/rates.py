@@ -3,6 +3,7 @@
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from uuid import UUID
 
 from starlette.requests import HTTPConnection
 
@@ -30,10 +31,10 @@ class Rates:
         self._full = max(per_second * BURST_SECONDS, 1.0)
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def take(self, connection: HTTPConnection, operations: int = 1) -> None:
-        """Count the operations; TooManyRequests where the bucket of the client's address holds less."""
+    def take(self, connection: HTTPConnection, key_id: UUID | None, operations: int) -> None:
+        """Count the operations; TooManyRequests where the bucket of the API key holds less, or of the address."""
         if self._per_second:
-            self.take_from(connection.client.host if connection.client else "", operations)
+            self.take_from(str(key_id or (connection.client and connection.client.host)), operations)
 
     def take_from(self, caller: str, operations: int) -> None:
         """Count the operations of a caller."""

@@ -9,6 +9,7 @@ import strawberry
 
 from automations.api.context import RequestContext
 from automations.api.limits import LONGEST_READ_SECONDS
+from automations.api.permissions import allow
 from automations.api.scalars import Uuid_
 from automations.api.select import Statement, compile_aggregate, compile_by_pk, compile_list
 from automations.api.selection import Document, Selected, read_field
@@ -22,6 +23,10 @@ def read_fields() -> dict[str, Any]:
     """Name → strawberry field of every read: `X`, `X_by_pk` and `X_aggregate` of each table."""
     fields = {}
     for table in TABLES:
+        for name in (table.name, f"{table.name}_aggregate"):
+            allow(name, table.readers)
+            allow(f"Query.{name}", table.readers)
+        allow(f"Query.{table.name}_by_pk", table.readers)
         fields[table.name] = strawberry.field(
             resolver=with_arguments(_reader(table, compile_list), list[row_type(table)], list_arguments(table)),  # type: ignore[misc]
             description=f"Rows of {table.name}. {table.description}",
@@ -64,7 +69,7 @@ def _selected(info: strawberry.Info) -> Selected:
 
 async def _run(info: strawberry.Info, table: Table, field: Selected, compile_: Compile) -> Any:
     context: RequestContext = info.context
-    statement = compile_(table, field, context.tenant_id, most_rows=context.services.max_rows)
+    statement = compile_(table, field, context.tenant_id, most_rows=context.services.max_rows, role=context.caller.role)
     async with context.database.reading() as connection:
         text = await connection.fetchval(statement.sql, *statement.arguments, timeout=LONGEST_READ_SECONDS)
     return None if text is None else orjson.Fragment(text)

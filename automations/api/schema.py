@@ -5,9 +5,13 @@ from typing import Any
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
+from automations.access.roles import EVERYBODY, VIEWERS
+from automations.api.about import api_info, auth_info, reference_data
+from automations.api.fields import query
 from automations.api.mutations.actions import ActionMutations
 from automations.api.mutations.agent_configs import AgentConfigMutations
 from automations.api.mutations.agents import AgentMutations
+from automations.api.mutations.api_keys import ApiKeyMutations
 from automations.api.mutations.automations import AutomationMutations
 from automations.api.mutations.flow_runs import FlowRunMutations
 from automations.api.mutations.flows import FlowMutations
@@ -16,6 +20,7 @@ from automations.api.mutations.secrets import SecretMutations
 from automations.api.mutations.slas import SlaMutations
 from automations.api.mutations.tenants import TenantMutations
 from automations.api.mutations.trials import TrialMutations
+from automations.api.permissions import check_complete
 from automations.api.reads import read_fields
 from automations.api.scalars import SCALARS
 from automations.api.subscriptions.fields import subscription_fields
@@ -32,8 +37,11 @@ async def _secret_names(info: strawberry.Info) -> list[str]:
 
 
 _query_fields: dict[str, Any] = {
-    "hello": strawberry.field(resolver=_hello, description="Says hello: the server is there."),
-    "secret_names": strawberry.field(resolver=_secret_names, description="Names of the secrets there are."),
+    **query("hello", _hello, "Says hello: the server is there.", by=EVERYBODY),
+    **query("secret_names", _secret_names, "Names of the secrets there are.", by=VIEWERS),
+    **query("auth_info", auth_info, "Who asks.", by=EVERYBODY),
+    **query("api", api_info, "What answers.", by=EVERYBODY),
+    **query("reference_data", reference_data, "What states there are.", by=EVERYBODY),
     **read_fields(),
 }
 
@@ -49,6 +57,7 @@ class Mutation(
     TrialMutations,
     SecretMutations,
     TenantMutations,
+    ApiKeyMutations,
     FlowMutations,
     FlowRunMutations,
     AgentMutations,
@@ -67,3 +76,5 @@ schema = strawberry.Schema(
     subscription=Subscription,
     config=StrawberryConfig(auto_camel_case=False, scalar_map=SCALARS),
 )
+
+check_complete(schema._schema)  # noqa: SLF001 - strawberry has no public way to it

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from automations.access.roles import Role
 from automations.api.conditions import Link, Values, conditions, quoted, source
 from automations.api.limits import DEFAULT_ROWS, MOST_RELATIONS
 from automations.api.selection import Selected
-from automations.api.tables import BY_NAME, Column, Table
+from automations.api.tables import Column, Table
 from automations.errors import InvalidInput, LimitExceeded
 
 _KEY_BYTES = 63  # PostgreSQL cuts a longer name off
@@ -36,36 +37,36 @@ class Statement:
     arguments: list[Any]
 
 
-def compile_list(table: Table, field: Selected, tenant_id: UUID, *, most_rows: int) -> Statement:
+def compile_list(table: Table, field: Selected, tenant_id: UUID, *, most_rows: int, role: Role) -> Statement:
     """A JSON array of the rows asked for."""
-    compiler = _Compiler(tenant_id, most_rows)
+    compiler = _Compiler(tenant_id, role, most_rows)
     return compiler.statement(compiler.array(table, field))
 
 
-def compile_by_pk(table: Table, field: Selected, tenant_id: UUID, *, most_rows: int) -> Statement:
+def compile_by_pk(table: Table, field: Selected, tenant_id: UUID, *, most_rows: int, role: Role) -> Statement:
     """A JSON object, or no row."""
-    compiler = _Compiler(tenant_id, most_rows)
+    compiler = _Compiler(tenant_id, role, most_rows)
     where = {name: {"_eq": value} for name, value in field.arguments.items()}
     return compiler.statement(compiler.one(table, Selected(field.key, field.name, {"where": where}, field.selections)))
 
 
-def compile_aggregate(table: Table, field: Selected, tenant_id: UUID, *, most_rows: int) -> Statement:
+def compile_aggregate(table: Table, field: Selected, tenant_id: UUID, *, most_rows: int, role: Role) -> Statement:
     """A JSON object with `aggregate` and `nodes`."""
-    compiler = _Compiler(tenant_id, most_rows)
+    compiler = _Compiler(tenant_id, role, most_rows)
     return compiler.statement(compiler.aggregate(table, field))
 
 
 def compile_changed(
-    table: Table, field: Selected, tenant_id: UUID, ids: Sequence[UUID], *, most_rows: int
+    table: Table, field: Selected, tenant_id: UUID, ids: Sequence[UUID], *, most_rows: int, role: Role
 ) -> Statement:
     """One row for each of these ids that the tenant has, deleted ones included: its id, and its JSON as text."""
-    compiler = _Compiler(tenant_id, most_rows)
+    compiler = _Compiler(tenant_id, role, most_rows)
     return compiler.statement(compiler.changed(table, field, ids))
 
 
 class _Compiler:
-    def __init__(self, tenant_id: UUID, most_rows: int) -> None:
-        self._values = Values(tenant_id)
+    def __init__(self, tenant_id: UUID, role: Role, most_rows: int) -> None:
+        self._values = Values(tenant_id, role)
         self._most_rows = most_rows
         self._level = 0
 
@@ -152,7 +153,7 @@ class _Compiler:
         else:
             relation, compile_ = table.relation(item.name.removesuffix("_aggregate")), self.aggregate
         assert relation is not None  # noqa: S101 - the schema has no other fields
-        return f"({compile_(BY_NAME[relation.table], item, Link(relation, alias))})"
+        return f"({compile_(self._values.related(relation), item, Link(relation, alias))})"
 
     def _order(self, table: Table, alias: str, arguments: Mapping[str, Any], link: Link | None) -> str:
         terms = [
@@ -178,7 +179,7 @@ class _Compiler:
             if table.column(name):
                 yield f"{alias}.{quoted(name)}", value
             elif relation := table.relation(name):
-                related, inner, link = BY_NAME[relation.table], self._values.name(), Link(relation, alias)
+                related, inner, link = self._values.related(relation), self._values.name(), Link(relation, alias)
                 body = f"FROM {source(related, link)} AS {inner} WHERE {' AND '.join(link.conditions(inner, related))}"
                 for expression, direction in self._order_terms(related, inner, value):
                     yield f"(SELECT {expression} {body})", direction

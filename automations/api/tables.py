@@ -4,8 +4,10 @@ The GraphQL types, the filters and the SQL all follow from here. Rows are always
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+
+from automations.access.roles import ADMINS, EVERYBODY, VIEWERS, Roles
 
 ColumnType = Literal["uuid", "text", "integer", "boolean", "timestamptz", "jsonb", "text[]"]
 
@@ -37,7 +39,10 @@ class Relation:
 
 @dataclass(frozen=True)
 class Table:
-    """A table or view. `live` is the column that is null in rows that were not deleted: others are not listed."""
+    """A table or view, and the roles that see its rows.
+
+    `live` is the column that is null in rows that were not deleted: others are not listed.
+    """
 
     name: str
     source: str
@@ -47,6 +52,7 @@ class Table:
     tenant_column: str = "tenant_id"
     key: str = "id"
     live: str | None = None
+    readers: Roles = field(kw_only=True)
 
     def column(self, name: str) -> Column | None:
         return next((column for column in self.columns if column.name == name), None)
@@ -104,6 +110,7 @@ TABLES: Sequence[Table] = (
         ),
         (Relation("projects", "project", (("tenant_id", "id"),), "Its projects.", many=True),),
         tenant_column="id",
+        readers=EVERYBODY,
     ),
     Table(
         "project",
@@ -120,6 +127,7 @@ TABLES: Sequence[Table] = (
             Relation("flows", "flow", (("project_id", "id"),), "Its flows, all versions.", many=True),
             Relation("tenant", "tenant", (("id", "tenant_id"),), "The tenant it belongs to."),
         ),
+        readers=EVERYBODY,
     ),
     Table(
         "flow_group",
@@ -142,6 +150,7 @@ TABLES: Sequence[Table] = (
             Relation("slas", "flow_group_sla", (("flow_group_id", "id"),), "The SLAs of its own.", many=True),
             Relation("tenant", "tenant", (("id", "tenant_id"),), "The tenant it belongs to."),
         ),
+        readers=EVERYBODY,
     ),
     Table(
         "flow",
@@ -175,6 +184,7 @@ TABLES: Sequence[Table] = (
             Relation("tasks", "task", (("flow_id", "id"),), "Its tasks.", many=True),
             Relation("edges", "edge", (("flow_id", "id"),), "Which task follows which.", many=True),
         ),
+        readers=EVERYBODY,
     ),
     Table(
         "task",
@@ -205,6 +215,7 @@ TABLES: Sequence[Table] = (
             Relation("upstream_edges", "edge", (("downstream_task_id", "id"),), "What it follows.", many=True),
             Relation("downstream_edges", "edge", (("upstream_task_id", "id"),), "What follows it.", many=True),
         ),
+        readers=EVERYBODY,
     ),
     Table(
         "edge",
@@ -225,6 +236,7 @@ TABLES: Sequence[Table] = (
             Relation("upstream_task", "task", (("id", "upstream_task_id"),), "The earlier task."),
             Relation("downstream_task", "task", (("id", "downstream_task_id"),), "The later task."),
         ),
+        readers=EVERYBODY,
     ),
     Table(
         "flow_run",
@@ -256,6 +268,7 @@ TABLES: Sequence[Table] = (
             Relation("task_runs", "task_run", (("flow_run_id", "id"),), "Its task runs.", many=True),
             Relation("logs", "log", (("flow_run_id", "id"),), "What it logged, its tasks included.", many=True),
         ),
+        readers=EVERYBODY,
     ),
     Table(
         "task_run",
@@ -278,6 +291,7 @@ TABLES: Sequence[Table] = (
             Relation("states", "task_run_state", (("task_run_id", "id"),), "Its states.", many=True),
             Relation("logs", "log", (("task_run_id", "id"),), "What it logged.", many=True),
         ),
+        readers=EVERYBODY,
     ),
     Table(
         "task_run_state",
@@ -291,6 +305,7 @@ TABLES: Sequence[Table] = (
             *_STATE,
         ),
         (Relation("task_run", "task_run", (("id", "task_run_id"),), "The task run."),),
+        readers=EVERYBODY,
     ),
     Table(
         "log",
@@ -312,6 +327,7 @@ TABLES: Sequence[Table] = (
             Relation("flow_run", "flow_run", (("id", "flow_run_id"),), "The flow run."),
             Relation("task_run", "task_run", (("id", "task_run_id"),), "The task run."),
         ),
+        readers=EVERYBODY,
     ),
     Table(
         "flow_run_state",
@@ -325,6 +341,7 @@ TABLES: Sequence[Table] = (
             *_STATE,
         ),
         (Relation("flow_run", "flow_run", (("id", "flow_run_id"),), "The run."),),
+        readers=EVERYBODY,
     ),
     Table(
         "agent",
@@ -346,6 +363,7 @@ TABLES: Sequence[Table] = (
             Relation("flow_runs", "flow_run", (("agent_id", "id"),), "The runs that it took.", many=True),
             Relation("tenant", "tenant", (("id", "tenant_id"),), "The tenant it belongs to."),
         ),
+        readers=EVERYBODY,
     ),
     Table(
         "agent_config",
@@ -359,6 +377,7 @@ TABLES: Sequence[Table] = (
             Column("settings", "jsonb", "Its settings.", nullable=False),
         ),
         (Relation("agents", "agent", (("agent_config_id", "id"),), "Its agents.", many=True),),
+        readers=EVERYBODY,
     ),
     Table(
         "flow_sla_config",
@@ -380,6 +399,7 @@ TABLES: Sequence[Table] = (
             ),
         ),
         live="deleted_at",
+        readers=VIEWERS,
     ),
     Table(
         "flow_group_sla",
@@ -396,6 +416,7 @@ TABLES: Sequence[Table] = (
             Relation("flow_sla_config", "flow_sla_config", (("id", "flow_sla_config_id"),), "The SLA."),
             Relation("flow_group", "flow_group", (("id", "flow_group_id"),), "The flow group."),
         ),
+        readers=VIEWERS,
     ),
     Table(
         "automation",
@@ -432,6 +453,7 @@ TABLES: Sequence[Table] = (
             Relation("deliveries", "delivery", (("automation_id", "id"),), "What it sent or owes.", many=True),
         ),
         live="deleted_at",
+        readers=VIEWERS,
     ),
     Table(
         "hook",
@@ -460,6 +482,7 @@ TABLES: Sequence[Table] = (
             ),
         ),
         live="deleted_at",
+        readers=VIEWERS,
     ),
     Table(
         "action",
@@ -488,6 +511,7 @@ TABLES: Sequence[Table] = (
         ),
         (Relation("deliveries", "delivery", (("action_id", "id"),), "What it sent or owes.", many=True),),
         live="deleted_at",
+        readers=VIEWERS,
     ),
     Table(
         "firing",
@@ -515,6 +539,7 @@ TABLES: Sequence[Table] = (
             Relation("deliveries", "delivery", (("firing_id", "id"),), "What is owed because of it.", many=True),
             Relation("flow_run", "flow_run", (("id", "flow_run_id"),), "The flow run."),
         ),
+        readers=VIEWERS,
     ),
     Table(
         "delivery",
@@ -563,6 +588,7 @@ TABLES: Sequence[Table] = (
             Relation("action", "action", (("id", "action_id"),), "The action."),
             Relation("attempts", "attempt", (("delivery_id", "id"),), "Every attempt.", many=True),
         ),
+        readers=VIEWERS,
     ),
     Table(
         "destination",
@@ -583,6 +609,7 @@ TABLES: Sequence[Table] = (
             Column("held_until", "timestamptz", "It asked to wait until then."),
             Column("reason", "text", "Why the latest attempt failed."),
         ),
+        readers=VIEWERS,
     ),
     Table(
         "attempt",
@@ -602,6 +629,57 @@ TABLES: Sequence[Table] = (
             Column("answer", "text", "The first 4 KB of what came back."),
         ),
         (Relation("delivery", "delivery", (("id", "delivery_id"),), "The delivery."),),
+        readers=VIEWERS,
+    ),
+    Table(
+        "api_key",
+        "automations.api_key",
+        "A key to this API. The key itself is shown once, when it is made.",
+        (
+            _id("key"),
+            _TENANT_ID,
+            _CREATED,
+            Column("name", "text", "Its name.", nullable=False),
+            Column("role", "text", "admin, editor, viewer or agent.", nullable=False),
+            Column("beginning", "text", "How the key begins.", nullable=False),
+            Column("all_tenants", "boolean", "Whether it may speak for every tenant.", nullable=False),
+            Column("reads_secrets", "boolean", "Whether flow runs read values of secrets with it.", nullable=False),
+            Column("expires_at", "timestamptz", "When it ends to be valid; never where it is null."),
+            Column("last_used_at", "timestamptz", "When it was used last, to the minute."),
+            Column("deleted_at", "timestamptz", "When it was revoked; the audit still knows it."),
+        ),
+        live="deleted_at",
+        readers=ADMINS,
+    ),
+    Table(
+        "audit_event",
+        "automations.audit_event",
+        "A change of a definition: what an automation, action, secret, SLA or key was, and what it became.",
+        (
+            _id("audit event"),
+            _TENANT_ID,
+            Column("created", "timestamptz", "When it was changed.", nullable=False),
+            Column(
+                "actor",
+                "text",
+                "Name of the API key; or unauthenticated, command line, or an account of the database.",
+                nullable=False,
+            ),
+            Column("key_id", "uuid", "The API key."),
+            Column("operation", "text", "The mutation or command; null where SQL was sent by hand."),
+            Column("change", "text", "CREATED, CHANGED or DELETED.", nullable=False),
+            Column("table_name", "text", "What was changed.", nullable=False),
+            Column(
+                "row_id",
+                "text",
+                "Id of what was changed; of a secret, its name; of an automation's actions, the automation.",
+                nullable=False,
+            ),
+            Column("before", "jsonb", "What it was, without secrets."),
+            Column("after", "jsonb", "What it is, without secrets."),
+        ),
+        (Relation("api_key", "api_key", (("id", "key_id"),), "The API key."),),
+        readers=ADMINS,
     ),
 )
 

@@ -70,9 +70,13 @@ async def create_action(
     *,
     name: str | None,
     inline: bool = False,
+    hidden: bool = False,
     idempotency_key: str | None = None,
 ) -> UUID:
-    """Make an action and return its id; the same idempotency key gives the same action. Needs a transaction."""
+    """Make an action and return its id; the same idempotency key gives the same action. Needs a transaction.
+
+    A hidden one is born deleted.
+    """
     await check_flow_groups(connection, tenant_id, action)
     if idempotency_key is not None:
         await queries.lock_idempotency_key(connection, tenant_id=str(tenant_id), idempotency_key=idempotency_key)
@@ -82,16 +86,20 @@ async def create_action(
         if existing is not None:
             return idempotent_id(existing, "action")
     action_id = await queries.insert_action(
-        connection, tenant_id=tenant_id, name=name, inline=inline, idempotency_key=idempotency_key, **_columns(action)
+        connection,
+        tenant_id=tenant_id,
+        name=name,
+        inline=inline,
+        hidden=hidden,
+        idempotency_key=idempotency_key,
+        **_columns(action),
     )
     return UUID(str(action_id))
 
 
 async def create_hidden_action(connection: Connection, tenant_id: UUID, action: Action) -> UUID:
     """Make an action that nobody sees, for a config that is only tried out. Needs a transaction."""
-    action_id = await create_action(connection, tenant_id, action, name=None, inline=True)
-    await queries.delete_unused_actions(connection, tenant_id=tenant_id, action_ids=[action_id])
-    return action_id
+    return await create_action(connection, tenant_id, action, name=None, inline=True, hidden=True)
 
 
 async def find_action(connection: Connection, tenant_id: UUID, action_id: UUID) -> Record:

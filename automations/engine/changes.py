@@ -1,6 +1,6 @@
 """Follows which rows change, while somebody in this process wants to know.
 
-Statements note what they change only while some process listens (sql/migrations/automations/0008_changes.sql), so that
+Statements note what they change only while some process listens (sql/migrations/automations/0010_changes.sql), so that
 nobody pays where there are no subscribers. A change whose statement ran before the first listener had registered is
 not noted. Changes are read by transaction snapshots: none is missed and none comes twice, however transactions overlap.
 """

@@ -21,6 +21,12 @@ async def tenant_exists(connection: Connection, tenant_id: UUID) -> bool:
     return bool(await queries.tenant_exists(connection, tenant_id=tenant_id))
 
 
+async def tenant_of(connection: Connection, slug: str) -> UUID | None:
+    """Id of the tenant with this slug, or None."""
+    tenant_id = await queries.tenant_of_slug(connection, slug=slug)
+    return None if tenant_id is None else UUID(str(tenant_id))
+
+
 async def create_tenant(connection: Connection, *, name: str, slug: str | None) -> UUID:
     """Make a tenant; without a slug, one is made from the name."""
     if not name.strip():

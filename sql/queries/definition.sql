@@ -7,10 +7,11 @@ SELECT id, deleted_at FROM automations.action WHERE tenant_id = :tenant_id AND i
 
 -- name: insert_action$
 INSERT INTO automations.action
-    (tenant_id, name, action_type, action_config, inline, destination, targets, is_ordered, used_secrets, idempotency_key)
+    (tenant_id, name, action_type, action_config, inline, destination, targets, is_ordered, used_secrets, idempotency_key,
+    deleted_at)
 VALUES (
     :tenant_id, :name, :action_type, :action_config, :inline, :destination, :targets, :is_ordered, :used_secrets,
-    :idempotency_key
+    :idempotency_key, CASE WHEN CAST(:hidden AS boolean) THEN now() END
 )
 RETURNING id;
 

@@ -14,6 +14,9 @@ SELECT id FROM made UNION ALL (SELECT id FROM public.tenant ORDER BY created, id
 -- name: tenant_exists$
 SELECT EXISTS (SELECT FROM public.tenant WHERE id = :tenant_id);
 
+-- name: tenant_of_slug$
+SELECT id FROM public.tenant WHERE slug = :slug;
+
 -- name: create_project$
 INSERT INTO public.project (tenant_id, name, description) VALUES (:tenant_id, :name, :description) RETURNING id;
 

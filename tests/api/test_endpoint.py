@@ -340,9 +340,10 @@ async def test_tenant_header_picks_the_tenant(shared_server: Automations) -> Non
 async def test_unknown_tenant_is_refused(shared_server: Automations) -> None:
     unknown = str(uuid4())
     for _ in range(2):  # the second time as well: what is remembered are the tenants there are
-        status, answer = await post(shared_server, HELLO, x_prefect_tenant_id=unknown)
-        assert status == 401
-        assert error(answer) == (f"There is no tenant {unknown}.", "UNAUTHENTICATED")
+        for accept, refused in ((JSON, 200), (GRAPHQL_JSON, 401)):
+            status, answer = await post(shared_server, HELLO, x_prefect_tenant_id=unknown, accept=accept)
+            assert status == refused
+            assert error(answer) == (f"There is no tenant {unknown}.", "UNAUTHENTICATED")
 
 
 @pytest.mark.parametrize("header", ["X-PREFECT-TENANT-ID", "X-PREFECT-AGENT-ID"])

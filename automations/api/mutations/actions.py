@@ -4,6 +4,7 @@ from uuid import UUID
 
 import strawberry
 
+from automations.access.roles import EDITORS
 from automations.api.fields import mutation, optional
 from automations.api.inputs import ActionConfigInput, action_from
 from automations.api.payloads import SavedPayload, SuccessPayload
@@ -31,28 +32,28 @@ class DeleteActionInput:
 
 @strawberry.type
 class ActionMutations:
-    @mutation("Save an action.")
+    @mutation("Save an action.", by=EDITORS)
     async def create_action(self, info: strawberry.Info, input: CreateActionInput) -> SavedPayload | None:
         action = action_from(input.config, info.context.choices)
-        async with info.context.database.transaction() as connection:
+        async with info.context.change(info.field_name) as connection:
             action_id = await actions.create_action(
                 connection, info.context.tenant_id, action, name=input.name, idempotency_key=input.idempotency_key
             )
             warnings = await actions.missing_secrets(connection, info.context.tenant_id, [action])
         return SavedPayload(id=action_id, warnings=warnings)
 
-    @mutation("Change an action. Deliveries that are pending are sent with the new config.")
+    @mutation("Change an action. Deliveries that are pending are sent with the new config.", by=EDITORS)
     async def update_action(self, info: strawberry.Info, input: UpdateActionInput) -> SavedPayload | None:
         action = None if input.config is None else action_from(input.config, info.context.choices)
-        async with info.context.database.transaction() as connection:
+        async with info.context.change(info.field_name) as connection:
             await actions.update_action(
                 connection, info.context.tenant_id, input.action_id, action=action, name=input.name
             )
             warnings = await actions.missing_secrets(connection, info.context.tenant_id, [action] if action else [])
         return SavedPayload(id=input.action_id, warnings=warnings)
 
-    @mutation("Delete an action that no automation uses.")
+    @mutation("Delete an action that no automation uses.", by=EDITORS)
     async def delete_action(self, info: strawberry.Info, input: DeleteActionInput) -> SuccessPayload | None:
-        async with info.context.database.transaction() as connection:
+        async with info.context.change(info.field_name) as connection:
             await actions.delete_action(connection, info.context.tenant_id, input.action_id)
         return SuccessPayload()

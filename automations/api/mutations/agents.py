@@ -5,6 +5,7 @@ from uuid import UUID
 
 import strawberry
 
+from automations.access.roles import AGENTS, EDITORS
 from automations.api.fields import mutation, optional
 from automations.api.payloads import IdPayload, SuccessPayload
 from automations.orchestration import agents
@@ -38,7 +39,7 @@ class RunsInQueuePayload:
 
 @strawberry.type
 class AgentMutations:
-    @mutation("Register an agent; the same one gets the same id.")
+    @mutation("Register an agent; the same one gets the same id.", by=AGENTS)
     async def register_agent(self, info: strawberry.Info, input: RegisterAgentInput) -> IdPayload | None:
         async with info.context.database.connection() as connection:
             agent_id = await agents.register_agent(
@@ -52,7 +53,7 @@ class AgentMutations:
             )
         return IdPayload(id=agent_id)
 
-    @mutation("Ask for work; the agent's only sign of life.")
+    @mutation("Ask for work; the agent's only sign of life.", by=AGENTS)
     async def get_runs_in_queue(self, info: strawberry.Info, input: GetRunsInQueueInput) -> RunsInQueuePayload | None:
         context = info.context
         flow_run_ids = await context.services.agent_queue.ask(
@@ -60,7 +61,7 @@ class AgentMutations:
         )
         return RunsInQueuePayload(flow_run_ids=flow_run_ids)
 
-    @mutation("Forget an agent.")
+    @mutation("Forget an agent.", by=EDITORS)
     async def delete_agent(self, info: strawberry.Info, input: DeleteAgentInput) -> SuccessPayload | None:
         async with info.context.database.connection() as connection:
             await agents.delete_agent(connection, info.context.tenant_id, input.agent_id)

@@ -6,6 +6,7 @@ from uuid import UUID
 import strawberry
 from strawberry.types.unset import UNSET
 
+from automations.access.roles import EDITORS
 from automations.api.fields import mutation, optional, resolved
 from automations.api.inputs import (
     AutomationActionInput,
@@ -65,13 +66,13 @@ class AutomationPayload:
 
 @strawberry.type
 class AutomationMutations:
-    @mutation("Make an automation.")
+    @mutation("Make an automation.", by=EDITORS)
     async def create_automation(self, info: strawberry.Info, input: CreateAutomationInput) -> AutomationPayload | None:
         trigger, actions = (
             parse_trigger(event_from(input.event)),
             automation_actions_from(input.actions, info.context.choices),
         )
-        async with info.context.database.transaction() as connection:
+        async with info.context.change(info.field_name) as connection:
             saved = await automations.create_automation(
                 connection,
                 info.context.tenant_id,
@@ -84,7 +85,7 @@ class AutomationMutations:
             )
         return AutomationPayload(id=saved.id, warnings=saved.warnings)
 
-    @mutation("Change an automation, all of the change or nothing of it.")
+    @mutation("Change an automation, all of the change or nothing of it.", by=EDITORS)
     async def update_automation(self, info: strawberry.Info, input: UpdateAutomationInput) -> AutomationPayload | None:
         changes: dict[str, Any] = given(input)
         for name in ("name", "enabled", "event", "actions"):
@@ -93,7 +94,7 @@ class AutomationMutations:
         automation_id = changes.pop("automation_id")
         event, actions = changes.pop("event", None), changes.pop("actions", None)
         trigger = None if event is None else parse_trigger(event_from(event))
-        async with info.context.database.transaction() as connection:
+        async with info.context.change(info.field_name) as connection:
             saved = await automations.update_automation(
                 connection,
                 info.context.tenant_id,
@@ -104,8 +105,8 @@ class AutomationMutations:
             )
         return AutomationPayload(id=saved.id, warnings=saved.warnings)
 
-    @mutation("Delete an automation. What it owes is still sent.")
+    @mutation("Delete an automation. What it owes is still sent.", by=EDITORS)
     async def delete_automation(self, info: strawberry.Info, input: DeleteAutomationInput) -> SuccessPayload | None:
-        async with info.context.database.transaction() as connection:
+        async with info.context.change(info.field_name) as connection:
             await automations.delete_automation(connection, info.context.tenant_id, input.automation_id)
         return SuccessPayload()

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import strawberry
 
+from automations.access.roles import AGENTS, EDITORS
 from automations.api.fields import mutation, optional
 from automations.api.payloads import IdPayload, SuccessPayload
 from automations.api.scalars import Json
@@ -71,7 +72,7 @@ class RunStatePayload:
 
 @strawberry.type
 class FlowRunMutations:
-    @mutation("Make a Scheduled run.")
+    @mutation("Make a Scheduled run.", by=EDITORS)
     async def create_flow_run(self, info: strawberry.Info, input: CreateFlowRunInput) -> IdPayload | None:
         async with info.context.database.connection() as connection:
             flow_run_id = await runs.create_flow_run(
@@ -89,7 +90,7 @@ class FlowRunMutations:
             )
         return IdPayload(id=flow_run_id)
 
-    @mutation("Set states on runs, all or none.")
+    @mutation("Set states on runs, all or none.", by=AGENTS)
     async def set_flow_run_states(
         self, info: strawberry.Info, input: SetFlowRunStatesInput
     ) -> SetFlowRunStatesPayload | None:
@@ -103,7 +104,7 @@ class FlowRunMutations:
             )
         return SetFlowRunStatesPayload(states=[SetFlowRunStatePayload(id=item.flow_run_id) for item in new_states])
 
-    @mutation("Cancel a run: a Running one is asked to stop, another is Cancelled, a finished one stays.")
+    @mutation("Cancel a run: a Running one is asked to stop, another is Cancelled, a finished one stays.", by=EDITORS)
     async def cancel_flow_run(self, info: strawberry.Info, input: CancelFlowRunInput) -> RunStatePayload | None:
         async with info.context.database.connection() as connection:
             state = await runs.cancel_flow_run(
@@ -111,7 +112,7 @@ class FlowRunMutations:
             )
         return RunStatePayload(state=state)
 
-    @mutation("Delete a run and its states.")
+    @mutation("Delete a run and its states.", by=EDITORS)
     async def delete_flow_run(self, info: strawberry.Info, input: DeleteFlowRunInput) -> SuccessPayload | None:
         async with info.context.database.connection() as connection:
             await runs.delete_flow_run(connection, info.context.tenant_id, input.flow_run_id)

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import strawberry
 
+from automations.access.roles import EDITORS
 from automations.api.fields import mutation, optional
 from automations.api.payloads import SavedPayload, SuccessPayload
 from automations.definitions import automations
@@ -46,30 +47,30 @@ class DeleteHookInput:
 
 @strawberry.type
 class HookMutations:
-    @mutation("Make an automation of one saved action for runs that enter one of these states.")
+    @mutation("Make an automation of one saved action for runs that enter one of these states.", by=EDITORS)
     async def create_flow_run_state_changed_hook(
         self, info: strawberry.Info, input: CreateFlowRunStateChangedHookInput
     ) -> SavedPayload | None:
         event = {"flow_run_state_changed": {"states": input.states, "flow_group_ids": input.flow_group_ids}}
         return await _create_hook(info, event, input.action_id, input.idempotency_key)
 
-    @mutation("Make an automation of one saved action for runs that fail one of these SLAs.")
+    @mutation("Make an automation of one saved action for runs that fail one of these SLAs.", by=EDITORS)
     async def create_flow_sla_failed_hook(
         self, info: strawberry.Info, input: CreateFlowSlaFailedHookInput
     ) -> SavedPayload | None:
         event = {"flow_sla_failed": {"flow_sla_config_ids": input.sla_config_ids}}
         return await _create_hook(info, event, input.action_id, input.idempotency_key)
 
-    @mutation("Make an automation of one saved action for agent configs without a healthy agent.")
+    @mutation("Make an automation of one saved action for agent configs without a healthy agent.", by=EDITORS)
     async def create_agent_sla_failed_hook(
         self, info: strawberry.Info, input: CreateAgentSlaFailedHookInput
     ) -> SavedPayload | None:
         event = {"agent_sla_failed": {"agent_config_ids": input.agent_config_ids}}
         return await _create_hook(info, event, input.action_id, input.idempotency_key)
 
-    @mutation("Delete a hook. What it owes is still sent.")
+    @mutation("Delete a hook. What it owes is still sent.", by=EDITORS)
     async def delete_hook(self, info: strawberry.Info, input: DeleteHookInput) -> SuccessPayload | None:
-        async with info.context.database.transaction() as connection:
+        async with info.context.change(info.field_name) as connection:
             await automations.delete_automation(connection, info.context.tenant_id, input.hook_id)
         return SuccessPayload()
 
@@ -78,7 +79,7 @@ async def _create_hook(
     info: strawberry.Info, event: dict[str, Any], action_id: UUID, idempotency_key: str | None
 ) -> SavedPayload:
     trigger = parse_trigger(event)
-    async with info.context.database.transaction() as connection:
+    async with info.context.change(info.field_name) as connection:
         saved = await automations.create_automation(
             connection,
             info.context.tenant_id,

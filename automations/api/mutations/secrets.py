@@ -2,6 +2,7 @@
 
 import strawberry
 
+from automations.access.roles import EDITORS
 from automations.api.fields import mutation
 from automations.api.payloads import SuccessPayload
 from automations.api.scalars import Json
@@ -21,17 +22,17 @@ class DeleteSecretInput:
 
 @strawberry.type
 class SecretMutations:
-    @mutation("Set a secret, in place of an earlier one of this name.")
+    @mutation("Set a secret, in place of an earlier one of this name.", by=EDITORS)
     async def set_secret(self, info: strawberry.Info, input: SetSecretInput) -> SuccessPayload | None:
         services = info.context.services
-        async with services.database.connection() as connection:
+        async with info.context.change(info.field_name) as connection:
             await secrets.set_secret(
                 connection, services.vault, info.context.tenant_id, name=input.name, value=input.value
             )
         return SuccessPayload()
 
-    @mutation("Delete a secret.")
+    @mutation("Delete a secret.", by=EDITORS)
     async def delete_secret(self, info: strawberry.Info, input: DeleteSecretInput) -> SuccessPayload | None:
-        async with info.context.database.connection() as connection:
+        async with info.context.change(info.field_name) as connection:
             await secrets.delete_secret(connection, info.context.tenant_id, input.name)
         return SuccessPayload()

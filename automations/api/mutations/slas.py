@@ -4,10 +4,12 @@ from uuid import UUID
 
 import strawberry
 
+from automations.access.roles import EDITORS
 from automations.api.fields import mutation, optional
 from automations.api.inputs import FlowSlaKind
 from automations.api.payloads import IdPayload
 from automations.definitions import slas
+from automations.orchestration.repeats import once
 
 
 @strawberry.input(name="create_flow_sla_config_input", description="By when runs must have started or finished.")
@@ -22,13 +24,14 @@ class CreateFlowSlaConfigInput:
 class CreateFlowGroupSlaInput:
     flow_sla_config_id: UUID = strawberry.field(description="The SLA.")
     flow_group_id: UUID = strawberry.field(description="The flow group.")
+    idempotency_key: str | None = optional("The same key gives the same link, and so does the same pair without one.")
 
 
 @strawberry.type
 class SlaMutations:
-    @mutation("Make an SLA that no flow has yet.")
+    @mutation("Make an SLA that no flow has yet.", by=EDITORS)
     async def create_flow_sla_config(self, info: strawberry.Info, input: CreateFlowSlaConfigInput) -> IdPayload | None:
-        async with info.context.database.transaction() as connection:
+        async with info.context.change(info.field_name) as connection:
             config_id = await slas.create_config(
                 connection,
                 info.context.tenant_id,
@@ -39,10 +42,15 @@ class SlaMutations:
             )
         return IdPayload(id=config_id)
 
-    @mutation("Hold a flow group's runs to an SLA, those included that are open already.")
+    @mutation("Hold a flow group's runs to an SLA, those included that are open already.", by=EDITORS)
     async def create_flow_group_sla(self, info: strawberry.Info, input: CreateFlowGroupSlaInput) -> IdPayload | None:
-        async with info.context.database.transaction() as connection:
-            link_id = await slas.link_flow_group(
-                connection, info.context.tenant_id, input.flow_sla_config_id, input.flow_group_id
+        tenant_id = info.context.tenant_id
+        async with info.context.change(info.field_name) as connection:
+            link_id = await once(
+                connection,
+                tenant_id,
+                "flow_group_sla",
+                input.idempotency_key,
+                lambda: slas.link_flow_group(connection, tenant_id, input.flow_sla_config_id, input.flow_group_id),
             )
         return IdPayload(id=link_id)

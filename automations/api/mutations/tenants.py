@@ -2,34 +2,55 @@
 
 import strawberry
 
+from automations.access.roles import ADMINS, EDITORS
+from automations.api.context import RequestContext
 from automations.api.fields import mutation, optional
 from automations.api.payloads import IdPayload
+from automations.errors import Forbidden
 from automations.orchestration import tenants
+from automations.orchestration.repeats import once
 
 
 @strawberry.input(name="create_tenant_input", description="A new tenant.")
 class CreateTenantInput:
     name: str = strawberry.field(description="Its name.")
     slug: str | None = optional("Its name in addresses; made from the name by default.")
+    idempotency_key: str | None = optional("The same key from the same tenant gives the same tenant.")
 
 
 @strawberry.input(name="create_project_input", description="A new project.")
 class CreateProjectInput:
     name: str = strawberry.field(description="Its name, unique in the tenant.")
     description: str | None = optional("What it is for.")
+    idempotency_key: str | None = optional("The same key gives the same project.")
 
 
 @strawberry.type
 class TenantMutations:
-    @mutation("Make a tenant.")
+    @mutation("Make a tenant.", by=ADMINS)
     async def create_tenant(self, info: strawberry.Info, input: CreateTenantInput) -> IdPayload | None:
-        async with info.context.database.connection() as connection:
-            return IdPayload(id=await tenants.create_tenant(connection, name=input.name, slug=input.slug))
+        context: RequestContext = info.context
+        if not context.caller.all_tenants:
+            raise Forbidden("create_tenant needs a key for all tenants.")
+        async with context.database.transaction() as connection:
+            tenant_id = await once(
+                connection,
+                context.tenant_id,
+                "tenant",
+                input.idempotency_key,
+                lambda: tenants.create_tenant(connection, name=input.name, slug=input.slug),
+            )
+        return IdPayload(id=tenant_id)
 
-    @mutation("Make a project.")
+    @mutation("Make a project.", by=EDITORS)
     async def create_project(self, info: strawberry.Info, input: CreateProjectInput) -> IdPayload | None:
-        async with info.context.database.connection() as connection:
-            project_id = await tenants.create_project(
-                connection, info.context.tenant_id, name=input.name, description=input.description
+        tenant_id = info.context.tenant_id
+        async with info.context.database.transaction() as connection:
+            project_id = await once(
+                connection,
+                tenant_id,
+                "project",
+                input.idempotency_key,
+                lambda: tenants.create_project(connection, tenant_id, name=input.name, description=input.description),
             )
         return IdPayload(id=project_id)

@@ -4,6 +4,7 @@ from uuid import UUID
 
 import strawberry
 
+from automations.access.roles import EDITORS, VIEWERS
 from automations.api.fields import mutation, optional
 from automations.api.inputs import ActionConfigInput, action_from
 from automations.api.payloads import IdPayload
@@ -69,7 +70,7 @@ class PreviewMessagePayload:
 
 @strawberry.type
 class TrialMutations:
-    @mutation("Send a sample event with an action now, once, marked as a test.")
+    @mutation("Send a sample event with an action now, once, marked as a test.", by=EDITORS)
     async def test_action(self, info: strawberry.Info, input: TestActionInput) -> TestPayload | None:
         context = info.context
         if (input.action_id is None) == (input.config is None):
@@ -77,7 +78,7 @@ class TrialMutations:
         action = input.action_id or action_from(input.config, context.choices)
         return TestPayload.of(await context.services.trials.test_action(context.tenant_id, action))
 
-    @mutation("Send with all actions of an automation now, once, marked as a test.")
+    @mutation("Send with all actions of an automation now, once, marked as a test.", by=EDITORS)
     async def test_automation(self, info: strawberry.Info, input: TestAutomationInput) -> TestAutomationPayload | None:
         context = info.context
         outcomes = await context.services.trials.test_automation(
@@ -85,7 +86,7 @@ class TrialMutations:
         )
         return TestAutomationPayload(results=[TestPayload.of(outcome) for outcome in outcomes])
 
-    @mutation("Show a template with the values of an event in it. Nothing is sent.")
+    @mutation("Show a template with the values of an event in it. Nothing is sent.", by=VIEWERS)
     async def preview_message(self, info: strawberry.Info, input: PreviewMessageInput) -> PreviewMessagePayload | None:
         context = info.context
         preview = await context.services.trials.preview(
@@ -93,7 +94,7 @@ class TrialMutations:
         )
         return PreviewMessagePayload(rendered=preview.rendered, unknown_fields=preview.unknown_fields)
 
-    @mutation("Owe a delivery that has ended once more, as a new one, with the action as it is now.")
+    @mutation("Owe a delivery that has ended once more, as a new one, with the action as it is now.", by=EDITORS)
     async def redeliver(self, info: strawberry.Info, input: RedeliverInput) -> IdPayload | None:
         context = info.context
         return IdPayload(id=await context.services.trials.redeliver(context.tenant_id, input.delivery_id))

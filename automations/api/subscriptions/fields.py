@@ -8,6 +8,7 @@ from uuid import UUID
 
 import strawberry
 
+from automations.api.permissions import allow
 from automations.api.scalars import Uuid_
 from automations.api.tables import BY_NAME, Table
 from automations.api.types import row_type, with_arguments
@@ -51,6 +52,8 @@ BY_FIELD = {source.name: source for source in SOURCES}
 
 def subscription_fields() -> dict[str, Any]:
     """Name → strawberry field."""
+    for source in SOURCES:
+        allow(f"Subscription.{source.name}", source.table.readers)
     return {
         source.name: strawberry.subscription(
             resolver=with_arguments(

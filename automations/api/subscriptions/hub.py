@@ -12,6 +12,8 @@ from uuid import UUID
 import structlog
 from graphql import GraphQLError
 
+from automations.access.callers import Caller
+from automations.access.roles import Role
 from automations.api.execution import error_answers
 from automations.api.limits import LONGEST_READ_SECONDS
 from automations.api.select import compile_changed
@@ -30,8 +32,8 @@ READS_AT_ONCE = 4
 READY_SECONDS = 10.0
 ROWS_AT_ONCE = 1000
 
-_Name = tuple[str, UUID, str]
-"""The field, the tenant, and all that is selected."""
+_Name = tuple[str, UUID, Role, str]
+"""The field, the tenant, the role, and all that is selected."""
 
 
 class Subscription:
@@ -67,10 +69,11 @@ class Subscription:
 
 
 class _Group:
-    """Subscriptions of one tenant that select the same; `changed` are ids whose rows are to be read."""
+    """Subscriptions of one tenant and role that select the same; `changed` are ids whose rows are to be read."""
 
-    def __init__(self, name: "_Name", source: Source, tenant_id: UUID, field: Selected) -> None:
-        self.name, self.source, self.tenant_id, self.field = name, source, tenant_id, field
+    def __init__(self, name: "_Name", source: Source, caller: Caller, field: Selected) -> None:
+        self.name, self.source, self.field = name, source, field
+        self.tenant_id, self.role = caller.tenant_id, caller.role
         self.members: dict[UUID | None, set[Subscription]] = {}
         self.changed: dict[UUID, UUID | None] = {}
         self.is_read = False
@@ -111,7 +114,7 @@ class Hub:
         feed.on_changes, feed.on_gap = self._changed, self._missed
 
     async def subscribe(
-        self, source: Source, field: Selected, tenant_id: UUID, wake: Callable[[Subscription], None]
+        self, source: Source, field: Selected, caller: Caller, wake: Callable[[Subscription], None]
     ) -> Subscription:
         """A subscription that hears of every change from here on; TimeoutError where the database is not there."""
         self._count += 1
@@ -122,8 +125,8 @@ class Hub:
         except BaseException:
             self._one_less()
             raise
-        name = (source.name, tenant_id, repr((field.key, field.selections)))
-        group = self._groups.setdefault(name, _Group(name, source, tenant_id, field))
+        name = (source.name, caller.tenant_id, caller.role, repr((field.key, field.selections)))
+        group = self._groups.setdefault(name, _Group(name, source, caller, field))
         key = field.arguments.get(source.argument) if source.argument else None
         subscription = Subscription(group, key, wake)
         group.members.setdefault(key, set()).add(subscription)
@@ -192,7 +195,9 @@ class Hub:
 
     async def _rows(self, group: _Group, ids: list[UUID]) -> list[tuple[UUID, str]]:
         field = group.field
-        statement = compile_changed(group.source.table, field, group.tenant_id, ids, most_rows=self._most_rows)
+        statement = compile_changed(
+            group.source.table, field, group.tenant_id, ids, most_rows=self._most_rows, role=group.role
+        )
         async with self._database.connection() as connection:
             rows = await connection.fetch(statement.sql, *statement.arguments, timeout=LONGEST_READ_SECONDS)
         # json_agg puts line feeds between rows; inside strings JSON has none.

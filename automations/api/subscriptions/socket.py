@@ -17,6 +17,7 @@ from automations.api.context import RequestContext
 from automations.api.limits import refuse_above
 from automations.api.requests import read_operation
 from automations.api.subscriptions.hub import Subscription
+from automations.api.subscriptions.permit import Permit
 from automations.api.subscriptions.start import Refused, Starter
 from automations.errors import InvalidInput, RequestError, Unauthenticated
 
@@ -44,7 +45,7 @@ class Server(Protocol):
     async def answer(self, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:
         """The answer to a query or mutation."""
 
-    def count(self, connection: HTTPConnection) -> None:
+    def count(self, connection: HTTPConnection, context: RequestContext) -> None:
         """LimitExceeded where the caller has sent too many operations."""
 
 
@@ -61,7 +62,7 @@ class Socket:
 
     def __init__(self, server: Server, scope: Scope, receive: Receive, send: Send) -> None:
         self._server, self._scope, self._receive, self._send_message = server, scope, receive, send
-        self._context: RequestContext | None = None
+        self._permit: Permit | None = None
         self._operations: dict[str, Subscription | asyncio.Task[None]] = {}
         self._ids: dict[Subscription, str] = {}
         self._ready: dict[Subscription, None] = {}
@@ -88,7 +89,7 @@ class Socket:
             raise _Closed(WRONG_SUBPROTOCOL, f"Subprotocol not acceptable: speak {SUBPROTOCOL}")
         try:
             async with asyncio.timeout(INIT_SECONDS):
-                while self._context is None:
+                while self._permit is None:
                     message = await self._next()
                     if message is None:
                         return
@@ -125,7 +126,7 @@ class Socket:
                 raise _Closed(BAD_REQUEST, f"Unexpected message of type {other[:40]!r}")
 
     async def _init(self, payload: Any) -> None:
-        if self._context is not None:
+        if self._permit is not None:
             raise _Closed(TOO_MANY_INITS, "Too many initialisation requests")
         if not isinstance(payload, dict | None):
             raise _Closed(BAD_REQUEST, "The payload of connection_init is an object")
@@ -134,7 +135,8 @@ class Socket:
         kept = [(name, value) for name, value in self._scope["headers"] if name.decode("latin-1") not in told]
         self._scope["headers"] = [*kept, *headers]
         try:
-            self._context = await self._server.context(HTTPConnection(self._scope))
+            connection = HTTPConnection(self._scope)
+            self._permit = Permit(self._server.context, connection, await self._server.context(connection))
         except Unauthenticated as error:
             raise _Closed(UNAUTHORIZED, str(error)) from None
         except RequestError as error:
@@ -146,7 +148,7 @@ class Socket:
 
     async def _subscribe(self, message: dict[str, Any]) -> None:
         id_ = _id(message)
-        if self._context is None:
+        if self._permit is None:
             raise _Closed(UNAUTHORIZED, "Unauthorized: send connection_init first")
         try:
             request = read_operation(message.get("payload"))
@@ -155,15 +157,18 @@ class Socket:
         if id_ in self._operations:
             raise _Closed(TAKEN_ID, f"Subscriber for {id_[:60]} already exists")
         try:
-            self._server.count(HTTPConnection(self._scope))
+            await self._permit.check()
+            self._server.count(HTTPConnection(self._scope), self._permit.context)
             most, found = self._server.most_subscriptions, len(self._operations) + 1
             refuse_above(most, found, "A socket may have {allowed} operations at once; this is number {found}.")
             if self._server.starter.is_subscription(request):
-                started = await self._server.starter.start(request, self._context.tenant_id, self._wake)
+                started = await self._server.starter.start(request, self._permit.caller, self._wake)
                 self._operations[id_], self._ids[started] = started, id_
                 self._wake(started)  # what came before it had its id
             else:
-                self._operations[id_] = asyncio.create_task(self._answer(id_, request, self._context))
+                self._operations[id_] = asyncio.create_task(self._answer(id_, request, self._permit.context))
+        except Unauthenticated as error:
+            raise _Closed(UNAUTHORIZED, str(error)) from None
         except Refused as refused:
             await self._send(_message("error", id_, refused.errors))
         except RequestError as error:
@@ -202,7 +207,8 @@ class Socket:
 
     async def _write(self) -> None:
         try:
-            while self._ready:
+            while self._ready and self._permit is not None:
+                await self._permit.check()
                 subscription = next(iter(self._ready))
                 del self._ready[subscription]
                 id_ = orjson.dumps(self._ids[subscription]).decode()
@@ -213,6 +219,9 @@ class Socket:
                     self._forget(subscription)
                     errors = subscription.errors
                     await self._send(_message("error", name, errors) if errors else _message("complete", name))
+        except Unauthenticated as error:
+            self._ready.clear()
+            await self._quietly({"type": "websocket.close", "code": UNAUTHORIZED, "reason": str(error)[:120]})
         except OSError:
             pass
         finally:

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from typing import Any, cast
-from uuid import UUID
 
 import strawberry
 from graphql import FragmentDefinitionNode, GraphQLError, OperationType, get_variable_values
 
+from automations.access.callers import Caller
 from automations.api.documents import Documents, Operation
 from automations.api.execution import error_answers
 from automations.api.select import compile_changed
@@ -42,17 +42,19 @@ class Starter:
             return False
 
     async def start(
-        self, request: dict[str, Any], tenant_id: UUID, wake: Callable[[Subscription], None]
+        self, request: dict[str, Any], caller: Caller, wake: Callable[[Subscription], None]
     ) -> Subscription:
         """The subscription; Refused where it cannot be."""
         try:
             operation = self._documents.read(request["query"]).operation(request["operationName"])
+            if refused := operation.refusals.get(caller.role):
+                raise Refused(error_answers(refused))
             self._documents.refuse_costly(operation, request["variables"])
             field = self._field(operation, request["variables"])
-            compile_changed(
-                BY_FIELD[field.name].table, field, tenant_id, (), most_rows=self._most_rows
-            )  # what cannot be is told now
-            return await self._hub.subscribe(BY_FIELD[field.name], field, tenant_id, wake)
+            source = BY_FIELD[field.name]
+            # What cannot be compiled is told now.
+            compile_changed(source.table, field, caller.tenant_id, (), most_rows=self._most_rows, role=caller.role)
+            return await self._hub.subscribe(source, field, caller, wake)
         except GraphQLError as error:
             raise Refused(error_answers([error])) from None
         except (RequestError, TimeoutError) as error:

@@ -14,7 +14,9 @@ from starlette.types import Receive, Scope, Send
 
 from automations.api.media_types import EVENT_STREAM
 from automations.api.subscriptions.hub import Subscription
+from automations.api.subscriptions.permit import Permit
 from automations.api.subscriptions.start import Refused, Starter
+from automations.errors import Unauthenticated
 
 KEEP_ALIVE_SECONDS = 12.0
 """Proxies close a connection on which nothing is sent for a minute or less."""
@@ -60,7 +62,7 @@ async def answer_events(answer: Awaitable[dict[str, Any]]) -> AsyncGenerator[str
         yield event
 
 
-async def subscription_events(starter: Starter, request: dict[str, Any], tenant_id: Any) -> AsyncGenerator[str, None]:
+async def subscription_events(starter: Starter, request: dict[str, Any], permit: Permit) -> AsyncGenerator[str, None]:
     """The events of a subscription."""
     rung = asyncio.Event()
 
@@ -68,13 +70,14 @@ async def subscription_events(starter: Starter, request: dict[str, Any], tenant_
         rung.set()
 
     try:
-        subscription = await starter.start(request, tenant_id, wake)
+        subscription = await starter.start(request, permit.caller, wake)
     except Refused as refused:
         for event in _only({"errors": refused.errors}):
             yield event
         return
     try:
         while not subscription.ended:
+            await permit.check()
             for result in subscription.take():
                 yield _next(result)
             try:
@@ -86,6 +89,9 @@ async def subscription_events(starter: Starter, request: dict[str, Any], tenant_
         if subscription.errors:
             yield _next(orjson.dumps({"errors": subscription.errors}).decode())
         yield _COMPLETE
+    except Unauthenticated as error:
+        for event in _only({"errors": [{"message": str(error), "extensions": {"code": error.code}}]}):
+            yield event
     finally:
         starter.end(subscription)
 

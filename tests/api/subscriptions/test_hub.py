@@ -10,6 +10,8 @@ import pytest
 from gql import Client, gql
 from gql.transport.websockets import WebsocketsTransport
 
+from automations.access.callers import Caller
+from automations.access.roles import Role
 from automations.api.selection import Selected
 from automations.api.subscriptions.fields import SOURCES
 from automations.api.subscriptions.hub import Subscription, _Group
@@ -174,7 +176,9 @@ async def test_change_of_a_long_transaction_is_told_once_it_commits(api: Automat
 async def test_subscriber_that_takes_nothing_is_ended_at_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("automations.api.subscriptions.hub.MOST_WAITING_ROWS", 2)
     woken: list[Subscription] = []
-    slow = Subscription(_Group(("", NIL, ""), SOURCES[0], NIL, Selected("a", "a")), None, woken.append)
+    slow = Subscription(
+        _Group(("", NIL, Role.ADMIN, ""), SOURCES[0], Caller(NIL), Selected("a", "a")), None, woken.append
+    )
     first, second, third = uuid4(), uuid4(), uuid4()
     slow.put([(first, "1"), (second, "2")])
     slow.put([(first, "3")])

@@ -6,9 +6,10 @@ from contextlib import asynccontextmanager
 
 import structlog
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from automations.access.callers import Callers
@@ -17,12 +18,14 @@ from automations.access.keys import any_key
 from automations.actions.contract import Choices
 from automations.api.context import Services
 from automations.api.endpoint import GraphQLEndpoint
+from automations.api.subscriptions.hub import Hub
 from automations.database import CLIENT_ERRORS, Database, load_queries
 from automations.delivery.attempts import Sender
 from automations.delivery.destinations import Destinations
 from automations.delivery.dispatcher import Dispatcher
 from automations.delivery.rates import Circuit, most_at_once_of, rates_of
 from automations.engine.agents import AgentGroups
+from automations.engine.changes import ChangeFeed
 from automations.engine.evaluator import Evaluator
 from automations.engine.sla import SlaTimers
 from automations.hosts import HostCheck, is_loopback
@@ -32,6 +35,7 @@ from automations.mail import Mail, Mailserver
 from automations.orchestration.local import LocalOrchestration
 from automations.orchestration.queue import AgentQueue
 from automations.orchestration.tenants import ensure_default_tenant
+from automations.request_ids import RequestIds
 from automations.settings import Settings
 from automations.trials import Trials
 from automations.vault import Vault
@@ -91,8 +95,15 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
         links=links,
         send_timeout_seconds=settings.send_timeout_seconds,
     )
+    changes = ChangeFeed(database)
+    hub = Hub(database, changes, most_rows=settings.max_rows)
     keyring = Keyring(database) if settings.asks_for_keys(loopback=is_loopback(settings.host)) else None
-    parts: list[Evaluator | SlaTimers | AgentGroups | Keyring] = [evaluator, sla_timers, agent_groups]
+    parts: list[Evaluator | SlaTimers | AgentGroups | ChangeFeed | Keyring] = [
+        evaluator,
+        sla_timers,
+        agent_groups,
+        changes,
+    ]
     if keyring is not None:
         parts.append(keyring)
 
@@ -116,10 +127,12 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
                 keyring=keyring,
             ),
             Callers(database, keyring, default_tenant_id=tenant_id),
-            max_body_bytes=settings.max_body_bytes,
+            hub,
+            settings=settings,
         )
         deciding = [asyncio.create_task(part.run(), name=type(part).__name__) for part in parts]
         dispatching = asyncio.create_task(dispatcher.run(), name="Dispatcher")
+        app.state.end_streams = hub.close
         app.state.loops = (*deciding, dispatching)
         try:
             yield
@@ -145,12 +158,13 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
 
     return Starlette(
         routes=[
-            Route("/graphql", _GraphQL(), methods=["POST"]),
+            Route("/graphql", _GraphQL()),
+            WebSocketRoute("/graphql", _GraphQL()),
             Route("/", _GraphQL(), methods=["POST"]),
             Route("/healthz", _healthz),
             Route("/readyz", readyz),
         ],
-        middleware=HostCheck.middleware(settings.host, settings.allowed_hosts),
+        middleware=[Middleware(RequestIds), *HostCheck.middleware(settings.host, settings.allowed_hosts)],
         lifespan=lifespan,
     )
 
@@ -174,6 +188,9 @@ class _GraphQL:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         endpoint: GraphQLEndpoint = scope["app"].state.graphql
+        if scope["type"] == "websocket":
+            await endpoint.socket(scope, receive, send)
+            return
         response = await endpoint(Request(scope, receive))
         await response(scope, receive, send)
 

@@ -22,6 +22,12 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         self._on_ready()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        end_streams: Callable[[], None] | None = getattr(self.config.app.state, "end_streams", None)  # type: ignore[union-attr]
+        if end_streams is not None:
+            end_streams()  # what streams has no end of its own, and uvicorn waits for it
+        await super().shutdown(sockets)
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         earlier = {number: signal.signal(number, self._stop) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -57,7 +63,9 @@ def run(app: Starlette, bound: socket.socket, *, on_ready: Callable[[], None]) -
         app,
         loop="uvloop",
         http="httptools",
-        ws="none",
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,  # it would take 100 kB a socket
+        ws_max_size=1_000_000,
         lifespan="on",
         log_config=None,
         access_log=False,

@@ -71,6 +71,13 @@ def _web_address(text: str) -> str:
     return text
 
 
+def _origin(text: str) -> str:
+    parts = urlsplit(_web_address(text))
+    if parts.path.strip("/") or parts.query or parts.fragment or parts.username:
+        raise ValueError
+    return f"{parts.scheme}://{parts.netloc}".lower()
+
+
 def _link(text: str) -> str:
     if not text.startswith(("http://", "https://", "{ui_url}")):
         raise ValueError
@@ -211,6 +218,29 @@ class Settings:
     )
     max_rows: int = _setting(1000, _number(int, 1, 100_000), "Most rows that one list in a query returns.")
     max_body_bytes: int = _setting(5_000_000, _number(int, 1024, 10**9), "Largest request body that is read.")
+    max_batch_operations: int = _setting(25, _number(int, 1, 1000), "Most operations of one batch.")
+    max_document_characters: int = _setting(200_000, _number(int, 100, 10**7), "Longest GraphQL document that is read.")
+    max_document_tokens: int = _setting(20_000, _number(int, 100, 10**6), "Most words and signs of a document.")
+    max_query_depth: int = _setting(32, _number(int, 1, 100), "How many fields of an operation may be nested.")
+    max_root_fields: int = _setting(500, _number(int, 1, 10_000), "Most root fields of an operation.")
+    max_aliases: int = _setting(1000, _number(int, 0, 10_000), "Most aliases of an operation.")
+    max_directives: int = _setting(200, _number(int, 0, 10_000), "Most directives of an operation.")
+    max_cost: int = _setting(
+        20_000_000,
+        _number(int, 100, 10**12),
+        "Most values that an operation may ask for: rows times fields, as its limits allow; nested lists multiply.",
+    )
+    introspection: bool = _setting(True, _SWITCH, "Whether clients may ask for the schema.")
+    requests_per_second: float = _setting(
+        0.0, _number(float, 0, 10**6), "Operations a caller may send, on average; 0 leaves it open."
+    )
+    allowed_origins: tuple[str, ...] = _setting(
+        (),
+        _split(_origin, "origins such as https://ui.example.com, separated by commas"),
+        "Web pages elsewhere, comma-separated, that may open WebSockets and send GET requests.",
+    )
+    max_sockets: int = _setting(5000, _number(int, 1, 100_000), "WebSockets and event streams open at once.")
+    max_subscriptions: int = _setting(100, _number(int, 1, 10_000), "Subscriptions at once over one WebSocket.")
     delivery_concurrency: int = _setting(400, _number(int, 1, 5000), "Deliveries sent at once by one process.")
     destination_concurrency: int = _setting(
         10,

@@ -19,7 +19,7 @@ import uvloop
 
 from automations.logs import configure_logs
 from automations.postgres import EmbeddedPostgres
-from bench import deliveries, evaluator, heartbeats, idle, latency, reads, start, throughput, timers
+from bench import deliveries, evaluator, heartbeats, idle, latency, reads, start, subscriptions, throughput, timers
 from bench.outcome import Outcome, rounded
 from bench.rig import POSTGRES, Rig, busy_seconds
 
@@ -35,6 +35,7 @@ BENCHMARKS: dict[str, Callable[[Rig], Awaitable[Outcome]]] = {
     "heartbeats": heartbeats.run,
     "deliveries": deliveries.run,
     "reads": reads.run,
+    "subscriptions": subscriptions.run,
     "idle": idle.run,
     "start": start.run,
 }

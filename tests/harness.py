@@ -120,7 +120,7 @@ async def running(database_url: str, data_dir: Path, **settings: Any) -> AsyncIt
         Settings(data_dir=data_dir, port=0, **settings), database_url=database_url, vault=Vault.load(None, data_dir)
     )
     bound = listen("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", ws="none"))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", ws="websockets-sansio"))
     server.capture_signals = suppress  # type: ignore[method-assign, assignment]
     async with app.router.lifespan_context(app):
         serving = asyncio.create_task(server.serve(sockets=[bound]))

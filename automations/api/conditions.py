@@ -12,12 +12,10 @@ from uuid import UUID
 import orjson
 
 from automations.access.roles import Role
+from automations.api.limits import MOST_FILTER_RELATIONS, MOST_VALUES
 from automations.api.permissions import require
 from automations.api.tables import BY_NAME, Column, Relation, Table
 from automations.errors import LimitExceeded
-
-MOST_LEVELS = 6  # deeper ones that lead back and forth take PostgreSQL minutes
-MOST_VALUES = 10_000  # the protocol takes 32,767
 
 _ARRAY = {"_in": "= ANY", "_nin": "<> ALL"}
 _INFIX = {
@@ -105,10 +103,19 @@ def source(table: Table, link: Link | None) -> str:
 
 
 def conditions(
-    values: Values, table: Table, alias: str, where: Mapping[str, Any] | None, link: Link | None = None
+    values: Values,
+    table: Table,
+    alias: str,
+    where: Mapping[str, Any] | None,
+    link: Link | None = None,
+    *,
+    deleted: bool = False,
 ) -> str:
-    """Which rows: the tenant's, the parent's or else those that were not deleted, and of these the ones asked for."""
-    return _Conditions(values).of(table, alias, where or {}, link)
+    """Which rows: the tenant's, the parent's or else those that were not deleted, and of these the ones asked for.
+
+    With `deleted`, deleted ones as well.
+    """
+    return _Conditions(values).of(table, alias, where or {}, link, deleted=deleted)
 
 
 class _Conditions:
@@ -116,12 +123,14 @@ class _Conditions:
         self._values = values
         self._level = 0
 
-    def of(self, table: Table, alias: str, where: Mapping[str, Any], link: Link | None) -> str:
+    def of(
+        self, table: Table, alias: str, where: Mapping[str, Any], link: Link | None, *, deleted: bool = False
+    ) -> str:
         if link is not None:
             parts = link.conditions(alias, table)
         else:
             parts = [f"{alias}.{quoted(table.tenant_column)} = $1"]
-            if table.live:
+            if table.live and not deleted:
                 parts.append(f"{alias}.{quoted(table.live)} IS NULL")
         if asked := self._where(table, alias, where):
             parts.append(asked)
@@ -154,8 +163,8 @@ class _Conditions:
 
     def _related(self, relation: Relation, parent: str, where: Mapping[str, Any]) -> str:
         self._level += 1
-        if self._level > MOST_LEVELS:
-            raise LimitExceeded(f"A filter may go through {MOST_LEVELS} relations, one inside the other.")
+        if self._level > MOST_FILTER_RELATIONS:
+            raise LimitExceeded(f"A filter may go through {MOST_FILTER_RELATIONS} relations, one inside the other.")
         table, alias, link = self._values.related(relation), self._values.name(), Link(relation, parent)
         found = self.of(table, alias, where, link)
         self._level -= 1

@@ -1,7 +1,7 @@
 """GraphQL over HTTP: reads requests, runs them over the schema, writes answers.
 
-A body is JSON with `query`, `operationName` and `variables` (an object, or JSON in a string as Prefect 1 clients send
-it), or an array of such objects, answered in order.
+https://graphql.github.io/graphql-over-http/draft/ says what is read and which status is answered; a batch, an array of
+operations that are answered in order, goes beyond it.
 """
 
 from typing import Any
@@ -9,21 +9,36 @@ from uuid import UUID
 
 import orjson
 from graphql import ExecutionResult, GraphQLError
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from automations.access.callers import Callers
+from automations.api.compression import LEAST_BYTES, compressed
 from automations.api.context import RequestContext, Services
-from automations.api.execution import Operations, error_answers, is_forbidden, is_unavailable
+from automations.api.execution import Operations, WrongMethod, error_answers, is_forbidden, is_unavailable
+from automations.api.limits import Limits
+from automations.api.media_types import EVENT_STREAM, GRAPHQL_JSON, JSON, answer_type, is_json_in_utf8
+from automations.api.origins import ForeignPage, refuse_foreign_page
+from automations.api.rates import Rates, TooManyRequests
+from automations.api.requests import operation_in_url, read_operations
 from automations.api.schema import schema
+from automations.api.subscriptions.hub import Hub
+from automations.api.subscriptions.permit import Permit
+from automations.api.subscriptions.places import NoPlace, Places
+from automations.api.subscriptions.socket import Socket
+from automations.api.subscriptions.start import Starter
+from automations.api.subscriptions.stream import EventStream, answer_events, subscription_events
 from automations.database import is_connection_lost
 from automations.errors import InvalidInput, LimitExceeded, RequestError, Unauthenticated
+from automations.settings import Settings
 
-JSON = "application/json"
-GRAPHQL_JSON = "application/graphql-response+json"
-MOST_OPERATIONS = 25
+METHODS = ("GET", "POST")
+_HEADERS = {"vary": "Accept, Accept-Encoding"}
 
-_OPERATIONS = Operations(schema)
+
+class _NotAcceptable(InvalidInput):
+    """The client takes none of the media types that are spoken here."""
 
 
 class _WrongMediaType(InvalidInput):
@@ -31,38 +46,57 @@ class _WrongMediaType(InvalidInput):
 
 
 class GraphQLEndpoint:
-    """POST /graphql, and POST / for the Prefect 1 client."""
+    """GET and POST /graphql, and POST / for the Prefect 1 client."""
 
-    def __init__(self, services: Services, callers: Callers, *, max_body_bytes: int) -> None:
-        self._services, self._callers, self._max_body_bytes = services, callers, max_body_bytes
+    def __init__(self, services: Services, callers: Callers, hub: Hub, *, settings: Settings) -> None:
+        self._callers = callers
+        self._services, self._max_body_bytes = services, settings.max_body_bytes
+        self._limits = Limits.of(settings)
+        self._operations = Operations(schema, self._limits)
+        self.starter = Starter(schema, self._operations.documents, hub, most_rows=settings.max_rows)
+        self.most_subscriptions = settings.max_subscriptions
+        self._open = Places(settings.max_sockets)
+        self._rates = Rates(settings.requests_per_second)
+        self._allowed_origins = frozenset(settings.allowed_origins)
 
-    async def __call__(self, request: Request) -> Response:
-        media_type = GRAPHQL_JSON if GRAPHQL_JSON in request.headers.get("accept", "") else JSON
+    async def __call__(self, request: Request) -> Response | EventStream:
+        media_type = answer_type(request.headers.get("accept", ""))
         try:
-            context = await self._context(request)  # first: a stranger's body is not read
-            body = await self._read(request)
-            operations = _operations(body)
+            context = await self.context(request)  # first: a stranger's body is not read
+            body = await self._read(request, media_type)
+            operations = read_operations(body, most=self._limits.operations)
+            self._rates.take(request, context.caller.key_id, len(operations))
+            if media_type == EVENT_STREAM:
+                return self._stream(request, operations, context, only_queries=request.method == "GET")
         except ClientDisconnect:
             return Response(status_code=499)
         except RequestError as error:
-            return _refuse(_status(error, media_type), error, media_type)
+            return _refuse(error, _for_errors(media_type))
         except Exception as error:
             if not is_connection_lost(error):
                 raise
-            return _refuse(503, error, media_type)
-        results = [await self._execute(operation, context) for operation in operations]
+            return _answered({"errors": error_answers([_graphql_error(error)])}, 503, _for_errors(media_type))
+        only_queries = request.method == "GET"
+        results = [await self._execute(operation, context, only_queries=only_queries) for operation in operations]
         answers = [_answer(result) for result in results]
-        if all(is_unavailable(result.errors) for result in results):
-            status = 503
-        elif media_type == GRAPHQL_JSON and not any("data" in answer for answer in answers):
-            status = 403 if all(is_forbidden(result.errors) for result in results) else 400
-        else:
-            status = 200
-        answer = answers if isinstance(body, list) else answers[0]
-        return Response(orjson.dumps(answer), status, media_type=media_type)
+        content = orjson.dumps(answers if isinstance(body, list) else answers[0])
+        status, headers = _status_of(results, answers, str(media_type)), _HEADERS
+        encodings = request.headers.get("accept-encoding", "")
+        if len(content) >= LEAST_BYTES and (packed := await compressed(content, encodings)):
+            content, headers = packed, _HEADERS | {"content-encoding": "gzip"}
+        if status == 405:
+            headers = _HEADERS | {"allow": "POST"}
+        return Response(content, status, headers, media_type)
 
-    async def _read(self, request: Request) -> Any:
-        if request.headers.get("content-type", "").split(";")[0].strip().lower() != JSON:
+    async def _read(self, request: Request, media_type: str | None) -> Any:
+        if media_type is None:
+            raise _NotAcceptable(f"Answers are {JSON}, {GRAPHQL_JSON} or {EVENT_STREAM}.")
+        if request.method == "GET":
+            refuse_foreign_page(request.headers, self._allowed_origins)
+            return operation_in_url(request.query_params)
+        if request.method != "POST":
+            raise WrongMethod(f"Send the request by {' or '.join(METHODS)}.")
+        if not is_json_in_utf8(request.headers.get("content-type", "")):
             raise _WrongMediaType(f"Send the request as {JSON}.")
         chunks, size = [], 0
         async for chunk in request.stream():
@@ -75,7 +109,50 @@ class GraphQLEndpoint:
         except orjson.JSONDecodeError as error:
             raise InvalidInput(f"The body is not JSON: {error}.") from None
 
-    async def _context(self, request: Request) -> RequestContext:
+    def _stream(
+        self,
+        request: Request,
+        operations: list[dict[str, Any]],
+        context: RequestContext,
+        *,
+        only_queries: bool,
+    ) -> EventStream:
+        if len(operations) != 1:
+            raise InvalidInput(f"As {EVENT_STREAM} one operation is answered, not a batch.")
+        if self.starter.is_subscription(operations[0]):
+            events = subscription_events(self.starter, operations[0], Permit(self.context, request, context))
+        else:
+            events = answer_events(self._answer_to(operations[0], context, only_queries=only_queries))
+        return EventStream(events, self._open.take())
+
+    async def socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a WebSocket; a page elsewhere, or one socket too many, is refused before it is accepted."""
+        connection = HTTPConnection(scope)
+        try:
+            refuse_foreign_page(connection.headers, self._allowed_origins)
+            close = self._open.take()
+        except RequestError as error:
+            await _refuse(error, JSON)(scope, receive, send)
+            return
+        try:
+            await Socket(self, scope, receive, send).serve()
+        finally:
+            close()
+
+    def count(self, connection: HTTPConnection, context: RequestContext) -> None:
+        """LimitExceeded where the caller has sent too many operations."""
+        self._rates.take(connection, context.caller.key_id, 1)
+
+    async def answer(self, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:
+        """The answer to a query or mutation that came over a WebSocket."""
+        return await self._answer_to(request, context, only_queries=False)
+
+    async def _answer_to(
+        self, request: dict[str, Any], context: RequestContext, *, only_queries: bool
+    ) -> dict[str, Any]:
+        return _answer(await self._execute(request, context, only_queries=only_queries))
+
+    async def context(self, request: HTTPConnection) -> RequestContext:
         headers = request.headers
         tenant_id, agent_id = headers.get("x-prefect-tenant-id"), headers.get("x-prefect-agent-id")
         return RequestContext(
@@ -87,37 +164,17 @@ class GraphQLEndpoint:
             core_version=headers.get("x-prefect-core-version"),
         )
 
-    async def _execute(self, operation: dict[str, Any], context: RequestContext) -> ExecutionResult:
+    async def _execute(
+        self, operation: dict[str, Any], context: RequestContext, *, only_queries: bool
+    ) -> ExecutionResult:
         own = RequestContext(context.services, context.caller, context.agent_id, context.core_version)
-        return await _OPERATIONS.execute(
-            operation["query"], variables=operation["variables"], name=operation["operationName"], context=own
+        return await self._operations.execute(
+            operation["query"],
+            variables=operation["variables"],
+            name=operation["operationName"],
+            context=own,
+            only_queries=only_queries,
         )
-
-
-def _operations(body: Any) -> list[dict[str, Any]]:
-    if not isinstance(body, list):
-        return [_operation(body)]
-    if not body:
-        raise InvalidInput("A batch has one operation at least.")
-    if len(body) > MOST_OPERATIONS:
-        raise LimitExceeded(f"A batch has {MOST_OPERATIONS} operations at most; this one has {len(body)}.")
-    return [_operation(item) for item in body]
-
-
-def _operation(body: Any) -> dict[str, Any]:
-    if not isinstance(body, dict) or not isinstance(body.get("query"), str) or not body["query"].strip():
-        raise InvalidInput('An operation is an object with a "query".')
-    variables, name = body.get("variables"), body.get("operationName")
-    if isinstance(variables, str):
-        try:
-            variables = orjson.loads(variables) if variables else None
-        except orjson.JSONDecodeError:
-            raise InvalidInput('"variables" is a string that is not JSON.') from None
-    if variables is not None and not isinstance(variables, dict):
-        raise InvalidInput('"variables" must be an object.')
-    if name is not None and not isinstance(name, str):
-        raise InvalidInput('"operationName" must be a string.')
-    return {"query": body["query"], "variables": variables, "operationName": name or None}
 
 
 def _answer(result: ExecutionResult) -> dict[str, Any]:
@@ -129,26 +186,54 @@ def _answer(result: ExecutionResult) -> dict[str, Any]:
     return answer
 
 
-def _errors(error: Exception) -> list[dict[str, Any]]:
-    return error_answers([GraphQLError(str(error), original_error=error)])
+def _status_of(results: list[ExecutionResult], answers: list[dict[str, Any]], media_type: str) -> int:
+    if all(is_unavailable(result.errors) for result in results):
+        return 503
+    if any(isinstance(error.original_error, WrongMethod) for result in results for error in result.errors or ()):
+        return 405
+    if media_type == GRAPHQL_JSON and not any("data" in answer for answer in answers):
+        return 403 if all(is_forbidden(result.errors) for result in results) else 400
+    return 200
 
 
-def _status(error: RequestError, media_type: str) -> int:
-    """After GraphQL over HTTP: with the older type a refused caller gets 200, and clients act on the code."""
-    match error:
-        case _WrongMediaType():
-            return 415
-        case Unauthenticated():
-            return 401 if media_type == GRAPHQL_JSON else 200
-        case LimitExceeded():
-            return 413
-        case _:
-            return 400
+def _for_errors(media_type: str | None) -> str:
+    """What a refusal is written as: an event stream begins only once there is something to run."""
+    return GRAPHQL_JSON if media_type == GRAPHQL_JSON else JSON
 
 
-def _refuse(status: int, error: Exception, media_type: str) -> Response:
-    headers = {"www-authenticate": "Bearer"} if isinstance(error, Unauthenticated) else None
-    return Response(orjson.dumps({"errors": _errors(error)}), status, headers, media_type)
+def _graphql_error(error: Exception) -> GraphQLError:
+    return GraphQLError(str(error), original_error=error)
+
+
+_STATUS: tuple[tuple[type[RequestError], int], ...] = (
+    (_NotAcceptable, 406),
+    (_WrongMediaType, 415),
+    (WrongMethod, 405),
+    (ForeignPage, 403),
+    (TooManyRequests, 429),
+    (Unauthenticated, 401),
+    (NoPlace, 503),
+    (LimitExceeded, 413),
+)
+"""The first that a refusal is an instance of; what is not here is a 400."""
+
+
+def _refuse(error: RequestError, media_type: str) -> Response:
+    status = next((status for kind, status in _STATUS if isinstance(error, kind)), 400)
+    if isinstance(error, Unauthenticated) and media_type == JSON:
+        status = 200  # with the older type a refused caller gets 200, and clients act on the code
+    response = _answered({"errors": error_answers([_graphql_error(error)])}, status, media_type)
+    if isinstance(error, Unauthenticated):
+        response.headers["www-authenticate"] = "Bearer"
+    if isinstance(error, TooManyRequests):
+        response.headers["retry-after"] = str(error.retry_after_seconds)
+    if isinstance(error, WrongMethod):
+        response.headers["allow"] = ", ".join(METHODS)
+    return response
+
+
+def _answered(content: Any, status: int, media_type: str) -> Response:
+    return Response(orjson.dumps(content), status, media_type=media_type)
 
 
 def _uuid(text: str, header: str) -> UUID:

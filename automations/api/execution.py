@@ -1,40 +1,25 @@
 """Runs operations over the schema and turns what goes wrong into errors with a code."""
 
 import re
-from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
+from collections.abc import Awaitable, Sequence
 from typing import Any, cast
 from uuid import uuid4
 
 import orjson
 import strawberry
 import structlog
-from graphql import (
-    DocumentNode,
-    ExecutionResult,
-    FragmentDefinitionNode,
-    GraphQLError,
-    OperationDefinitionNode,
-    OperationType,
-    execute,
-    get_operation_ast,
-    parse,
-    validate,
-)
+from graphql import ExecutionResult, GraphQLError, OperationType, execute
 from strawberry.execution.is_awaitable import optimized_is_awaitable
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from automations.access.roles import Role
-from automations.api.permissions import refusals
+from automations.api.documents import Documents
+from automations.api.limits import Limits
 from automations.database import DatabaseError, DataError, LimitError, is_connection_lost
-from automations.errors import Forbidden, LimitExceeded, RequestError
+from automations.errors import Forbidden, InvalidInput, RequestError
 
 log = structlog.get_logger(__name__)
 
-MOST_ROOT_FIELDS = 500
-CACHED_DOCUMENTS = 500
-CACHED_CHARACTERS = 20_000  # a longer document is read each time: nobody can fill the memory with long ones
+_NOT_HERE = "Ask for subscriptions over WebSocket (graphql-transport-ws), or with Accept: text/event-stream."
 
 # graphql-core shows the value that it refused, and with an input all of it: there may be a secret inside.
 _SHOWN_VALUE = re.compile(r"(?:, but encountered error |[,;] found: | Found: ).*", re.DOTALL)
@@ -42,6 +27,10 @@ _MESSAGE_CHARACTERS = 2000
 # SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _NUL_CHARACTER = frozenset({"22021", "22P05"})
 _TOO_LONG = "54000"
+
+
+class WrongMethod(InvalidInput):
+    """The HTTP method does not do this."""
 
 
 class ExecutionContext(StrawberryGraphQLCoreExecutionContext):
@@ -52,12 +41,6 @@ class ExecutionContext(StrawberryGraphQLCoreExecutionContext):
         if self.context_value is not None:
             self.context_value.variables = self.variable_values
 
-    def execute_collected_root_fields(self, root_type: Any, root_value: Any, fields: Any, *more: Any) -> Any:
-        if len(fields) > MOST_ROOT_FIELDS:
-            problem = f"An operation may have {MOST_ROOT_FIELDS} root fields; this one has {len(fields)}."
-            raise GraphQLError(problem, original_error=LimitExceeded(problem))
-        return super().execute_collected_root_fields(root_type, root_value, fields, *more)
-
     def complete_value(
         self, return_type: Any, field_details_list: Any, info: Any, path: Any, result: Any, *more: Any
     ) -> Any:
@@ -66,46 +49,48 @@ class ExecutionContext(StrawberryGraphQLCoreExecutionContext):
         return super().complete_value(return_type, field_details_list, info, path, result, *more)
 
 
-@dataclass(frozen=True)
-class _Document:
-    """A document as it was read once: what is wrong with it, or what runs."""
-
-    errors: list[GraphQLError]
-    document: DocumentNode | None = None
-    refusals: Mapping[str | None, Mapping[Role, list[GraphQLError]]] = field(default_factory=dict)
-    """By the operation's name, what the roles are told that may not run it."""
-
-
 class Operations:
     """Runs operations over a schema.
 
     Straight on graphql-core: strawberry's own `execute` builds a chain of extensions for every request, which costs as
-    much as a small operation. Documents are parsed and validated once.
+    much as a small operation.
     """
 
-    def __init__(self, schema: strawberry.Schema) -> None:
+    def __init__(self, schema: strawberry.Schema, limits: Limits) -> None:
         self._schema = schema._schema  # noqa: SLF001 - strawberry has no public way to it
-        self._read_cached = lru_cache(maxsize=CACHED_DOCUMENTS)(self._read)
+        self.documents = Documents(self._schema, limits)
 
     async def execute(
-        self, query: str, *, variables: dict[str, Any] | None, name: str | None, context: Any
+        self,
+        query: str,
+        *,
+        variables: dict[str, Any] | None,
+        name: str | None,
+        context: Any,
+        only_queries: bool = False,
     ) -> ExecutionResult:
-        """Run the operation called `name`, or the only one, if the caller's role may run all of it."""
-        read = self._read_cached if len(query) <= CACHED_CHARACTERS else self._read
-        prepared = read(query)
-        if prepared.document is None:
-            return ExecutionResult(None, prepared.errors)
-        operation = get_operation_ast(prepared.document, name)
-        if operation is None:
-            problem = f"There is no operation {name[:50]!r}." if name else "Name the operation to run in operationName."
-            return ExecutionResult(None, [GraphQLError(problem)])
-        if operation.operation is OperationType.SUBSCRIPTION:
-            return ExecutionResult(None, [GraphQLError("Subscriptions are not served over HTTP.")])
-        if refused := prepared.refusals[_name(operation)].get(context.caller.role):
-            return ExecutionResult(None, refused)
+        """Run the operation called `name`, or the only one; WrongMethod where it is no query and has to be one.
+
+        Forbidden where the caller's role may not run all of it.
+        """
+        document = self.documents.read(query)
+        if document.errors:
+            return ExecutionResult(None, list(document.errors))
+        try:
+            operation = document.operation(name)
+            self.documents.refuse_costly(operation, variables)
+        except GraphQLError as error:
+            return ExecutionResult(None, [error])
+        if refused := operation.refusals.get(context.caller.role):
+            return ExecutionResult(None, list(refused))
+        if only_queries and operation.kind is not OperationType.QUERY:
+            problem = "A GET may only read: send the operation by POST."
+            return ExecutionResult(None, [GraphQLError(problem, original_error=WrongMethod(problem))])
+        if operation.kind is OperationType.SUBSCRIPTION:
+            return ExecutionResult(None, [GraphQLError(_NOT_HERE)])
         result = execute(
             self._schema,
-            prepared.document,
+            operation.document,
             variable_values=variables,
             operation_name=name,
             context_value=context,
@@ -114,28 +99,6 @@ class Operations:
             operation_extensions=None,
         )
         return await result if isinstance(result, Awaitable) else result
-
-    def _read(self, query: str) -> _Document:
-        try:
-            document = parse(query)
-            errors = validate(self._schema, document)
-            return _Document(errors) if errors else _Document([], document, self._refusals(document))
-        except GraphQLError as error:
-            return _Document([error])
-        except RecursionError as error:
-            return _Document([GraphQLError("", original_error=error)])
-
-    def _refusals(self, document: DocumentNode) -> dict[str | None, dict[Role, list[GraphQLError]]]:
-        fragments = {item.name.value: item for item in document.definitions if isinstance(item, FragmentDefinitionNode)}
-        return {
-            _name(item): refusals(self._schema, item, fragments)
-            for item in document.definitions
-            if isinstance(item, OperationDefinitionNode)
-        }
-
-
-def _name(operation: OperationDefinitionNode) -> str | None:
-    return operation.name.value if operation.name else None
 
 
 def is_unavailable(errors: Sequence[GraphQLError] | None) -> bool:

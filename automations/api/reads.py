@@ -8,6 +8,7 @@ import orjson
 import strawberry
 
 from automations.api.context import RequestContext
+from automations.api.limits import LONGEST_READ_SECONDS
 from automations.api.permissions import allow
 from automations.api.scalars import Uuid_
 from automations.api.select import Statement, compile_aggregate, compile_by_pk, compile_list
@@ -16,8 +17,6 @@ from automations.api.tables import TABLES, Table
 from automations.api.types import aggregate_type, list_arguments, row_type, with_arguments
 
 Compile = Callable[..., Statement]
-
-LONGEST_READ_SECONDS = 20.0
 
 
 def read_fields() -> dict[str, Any]:

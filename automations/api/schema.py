@@ -23,6 +23,7 @@ from automations.api.mutations.trials import TrialMutations
 from automations.api.permissions import check_complete
 from automations.api.reads import read_fields
 from automations.api.scalars import SCALARS
+from automations.api.subscriptions.fields import subscription_fields
 from automations.definitions import secrets
 
 
@@ -65,9 +66,14 @@ class Mutation(
     pass
 
 
+Subscription = strawberry.type(
+    type("Subscription", (), subscription_fields()), description="Rows as they change, over WebSocket or as events."
+)
+
 schema = strawberry.Schema(
     query=Query,
     mutation=Mutation,
+    subscription=Subscription,
     config=StrawberryConfig(auto_camel_case=False, scalar_map=SCALARS),
 )
 

@@ -4,19 +4,18 @@ With `conditions`, the only place where SQL is put together. What is nested is a
 PostgreSQL evaluates those after ORDER BY and LIMIT, for the rows that are returned only.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from automations.access.roles import Role
 from automations.api.conditions import Link, Values, conditions, quoted, source
+from automations.api.limits import DEFAULT_ROWS, MOST_RELATIONS
 from automations.api.selection import Selected
 from automations.api.tables import Column, Table
 from automations.errors import InvalidInput, LimitExceeded
 
-DEFAULT_ROWS = 100
-MOST_LEVELS = 12
 _KEY_BYTES = 63  # PostgreSQL cuts a longer name off
 _ROW = '"0"'  # no key of an answer can begin with a digit
 
@@ -57,6 +56,14 @@ def compile_aggregate(table: Table, field: Selected, tenant_id: UUID, *, most_ro
     return compiler.statement(compiler.aggregate(table, field))
 
 
+def compile_changed(
+    table: Table, field: Selected, tenant_id: UUID, ids: Sequence[UUID], *, most_rows: int, role: Role
+) -> Statement:
+    """One row for each of these ids that the tenant has, deleted ones included: its id, and its JSON as text."""
+    compiler = _Compiler(tenant_id, role, most_rows)
+    return compiler.statement(compiler.changed(table, field, ids))
+
+
 class _Compiler:
     def __init__(self, tenant_id: UUID, role: Role, most_rows: int) -> None:
         self._values = Values(tenant_id, role)
@@ -89,10 +96,17 @@ class _Compiler:
         # The tenant is named here too: PostgreSQL refuses a value that no part of the statement uses.
         return f"SELECT row_to_json({_ROW}) FROM (SELECT {', '.join(parts)} WHERE $1::uuid IS NOT NULL) AS {_ROW}"
 
+    def changed(self, table: Table, field: Selected, ids: Sequence[UUID]) -> str:
+        alias = self._values.name()
+        columns = ", ".join(f"{self._value(table, alias, item)} AS {_key(item.key)}" for item in field.selections)
+        row = f"SELECT {_object(field)}::text FROM (SELECT {columns or 'NULL'}) AS {_ROW}"
+        found = conditions(self._values, table, alias, {table.key: {"_in": ids}}, deleted=True)
+        return f"SELECT {alias}.{quoted(table.key)}, ({row}) FROM {table.source} AS {alias} WHERE {found}"
+
     def _rows(self, table: Table, field: Selected, link: Link | None, *, single: bool = False) -> str:
         self._level += 1
-        if self._level > MOST_LEVELS:
-            raise LimitExceeded(f"A query may be nested {MOST_LEVELS} relations deep.")
+        if self._level > MOST_RELATIONS:
+            raise LimitExceeded(f"A query may be nested {MOST_RELATIONS} relations deep.")
         alias = self._values.name()
         columns = ", ".join(f"{self._value(table, alias, item)} AS {_key(item.key)}" for item in field.selections)
         arguments = {**field.arguments, "limit": 1} if single else field.arguments

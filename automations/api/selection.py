@@ -1,6 +1,6 @@
 """A field's selection set as plain data: fragments spread, @skip and @include decided, equal keys merged."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -13,15 +13,15 @@ from graphql import (
     GraphQLObjectType,
     GraphQLSkipDirective,
     InlineFragmentNode,
+    OperationDefinitionNode,
     SelectionNode,
     get_argument_values,
     get_directive_values,
     get_named_type,
 )
 
+from automations.api.limits import MOST_FIELDS
 from automations.errors import LimitExceeded
-
-MOST_FIELDS = 2000
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,12 @@ def read_field(document: Document, nodes: Iterable[FieldNode], definition: Graph
     return _Reader(document).read(list(nodes), definition)
 
 
+def read_root(document: Document, operation: OperationDefinitionNode, root: GraphQLObjectType) -> list[Selected]:
+    """The root fields of an operation, as `read_field` reads each."""
+    reader = _Reader(document)
+    return [reader.read(nodes, _definition(root, nodes[0])) for nodes in reader.grouped([operation]).values()]
+
+
 _TYPENAME = GraphQLField(cast("Any", None))
 
 
@@ -67,7 +73,7 @@ class _Reader:
         selections: tuple[Selected, ...] = ()
         if isinstance(parent, GraphQLObjectType):
             selections = tuple(
-                self.read(group, _definition(parent, group[0])) for group in self._grouped(nodes).values()
+                self.read(group, _definition(parent, group[0])) for group in self.grouped(nodes).values()
             )
         return Selected(
             key=_key(first),
@@ -76,7 +82,7 @@ class _Reader:
             selections=selections,
         )
 
-    def _grouped(self, nodes: list[FieldNode]) -> dict[str, list[FieldNode]]:
+    def grouped(self, nodes: Sequence[FieldNode | OperationDefinitionNode]) -> dict[str, list[FieldNode]]:
         groups: dict[str, list[FieldNode]] = {}
         spread: set[str] = set()
         for node in nodes:

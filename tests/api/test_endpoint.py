@@ -3,14 +3,17 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import orjson
 import pytest
 
+from automations.api.media_types import answer_type
 from automations.database import Connection, Database
 from tests.harness import Automations
 
@@ -193,12 +196,133 @@ async def test_failed_field_leaves_the_others_their_data(api: Automations) -> No
     ]
 
 
-@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "HEAD"])
-async def test_only_post_is_answered(api: Automations, method: str) -> None:
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "HEAD", "PATCH", "OPTIONS"])
+async def test_other_methods_are_not_answered(api: Automations, method: str) -> None:
+    response = await api.client.request(
+        method, f"{api.url}/graphql", params={"query": "{ hello }"}, headers=api.headers
+    )
+    assert (response.status_code, response.headers["allow"]) == (405, "GET, POST")
+
+
+async def get(
+    api: Automations, headers: Mapping[str, str] = MappingProxyType({}), /, **parameters: str
+) -> httpx.Response:
+    """The answer to a GET."""
+    return await api.client.get(f"{api.url}/graphql", params=parameters, headers={**api.headers, **headers})
+
+
+async def test_get_carries_all_in_the_url(api: Automations) -> None:
+    await api.write("create_project", name="x")
+    response = await get(
+        api,
+        query="query A { hello } query B($name: String) { project(where: {name: {_eq: $name}}) { name } }",
+        variables='{"name": "x"}',
+        operationName="B",
+        extensions='{"a": 1}',
+    )
+    assert (response.status_code, response.json()) == (200, {"data": {"project": [{"name": "x"}]}})
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({}, 'An operation is an object with a "query".'),
+        ({"query": ""}, 'An operation is an object with a "query".'),
+        ({"query": "{ hello }", "variables": "["}, '"variables" is a string that is not JSON.'),
+        ({"query": "{ hello }", "variables": "[]"}, '"variables" must be an object.'),
+        ({"query": "{ hello }", "extensions": "["}, '"extensions" is a string that is not JSON.'),
+        ({"query": "{ hello }", "extensions": "[]"}, '"extensions" must be an object.'),
+    ],
+)
+async def test_wrong_url_is_refused(api: Automations, parameters: dict[str, str], message: str) -> None:
+    response = await get(api, **parameters)
+    assert (response.status_code, error(response.json())) == (400, (message, "BAD_USER_INPUT"))
+
+
+@pytest.mark.parametrize("accept", [JSON, GRAPHQL_JSON])
+async def test_get_does_not_write(api: Automations, accept: str) -> None:
     query = 'mutation { create_project(input: {name: "made by GET"}) { id } }'
-    response = await api.client.request(method, f"{api.url}/graphql", params={"query": query}, headers=api.headers)
-    assert response.status_code == 405
+    response = await get(api, {"accept": accept}, query=query)
+    assert (response.status_code, response.headers["allow"]) == (405, "POST")
+    assert error(response.json()) == ("A GET may only read: send the operation by POST.", "BAD_USER_INPUT")
     assert (await api.execute("{ project { name } }"))["project"] == []
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"sec-fetch-site": "cross-site"}, 403),
+        ({"sec-fetch-site": "same-site"}, 403),
+        ({"sec-fetch-site": "cross-site", "accept": GRAPHQL_JSON}, 403),
+        ({"origin": "https://evil.example"}, 403),
+        ({"origin": "null"}, 403),
+        ({"sec-fetch-site": "same-origin"}, 200),
+        ({"sec-fetch-site": "none"}, 200),
+        ({}, 200),
+    ],
+)
+async def test_page_elsewhere_cannot_get(api: Automations, headers: dict[str, str], status: int) -> None:
+    response = await get(api, headers, query="{ hello }")
+    assert response.status_code == status
+    if status == 403:
+        assert "AUTOMATIONS_ALLOWED_ORIGINS" in error(response.json())[0]
+
+
+async def test_answer_that_the_client_does_not_take_is_refused(api: Automations) -> None:
+    for accept, expected in (("text/html", 406), ("application/xml;q=0.9", 406), ("text/html, */*;q=0.1", 200)):
+        assert (await post(api, HELLO, accept=accept))[0] == expected
+
+
+@pytest.mark.parametrize(
+    ("accept", "type_"),
+    [
+        ("", JSON),
+        ("*/*", JSON),
+        ("application/*", JSON),
+        (f"{JSON}, {GRAPHQL_JSON}", GRAPHQL_JSON),
+        (f"{JSON};q=1, {GRAPHQL_JSON};q=0.5", JSON),
+        (f"{GRAPHQL_JSON};charset=utf-8, {JSON};q=0.9", GRAPHQL_JSON),
+        (f"{GRAPHQL_JSON};q=0, {JSON}", JSON),
+        (f"{GRAPHQL_JSON};q=nonsense", None),
+        ("Text/Event-Stream", "text/event-stream"),
+        ("image/png", None),
+    ],
+)
+def test_media_type_is_the_one_that_is_liked_most(accept: str, type_: str | None) -> None:
+    assert answer_type(accept) == type_
+
+
+async def test_only_utf8_is_read(api: Automations) -> None:
+    assert (await post(api, HELLO, content_type='application/json; charset="UTF-8"'))[0] == 200
+    assert (await post(api, HELLO, content_type="application/json; charset=utf-16"))[0] == 415
+
+
+async def test_long_answer_is_packed_for_those_who_take_it(api: Automations) -> None:
+    for number in range(12):
+        await api.write("create_project", name=f"p{number}", description="x" * 1000)
+    for encoding, packed in (("gzip", True), ("br, gzip;q=0.5", True), ("gzip;q=0", False), ("identity", False)):
+        headers = {**api.headers, "accept-encoding": encoding}
+        body = {"query": "{ project { name description } }"}
+        response = await api.client.post(f"{api.url}/graphql", json=body, headers=headers)
+        assert (response.headers.get("content-encoding") == "gzip") is packed
+        assert (int(response.headers["content-length"]) < 2000) is packed
+        assert response.headers["vary"] == "Accept, Accept-Encoding"
+        assert len(response.json()["data"]["project"]) == 12
+    short = await api.client.post(f"{api.url}/graphql", json=HELLO, headers={"accept-encoding": "gzip"})
+    assert "content-encoding" not in short.headers
+
+
+@pytest.mark.parametrize("given", ["4bf92f3577b34da6", "req_1.2:3/a=@b+c-d", "x" * 128])
+async def test_request_id_comes_back(api: Automations, given: str) -> None:
+    response = await api.client.post(f"{api.url}/graphql", json=HELLO, headers={"x-request-id": given})
+    assert response.headers["x-request-id"] == given
+
+
+@pytest.mark.parametrize("given", [None, "", "x" * 129, "a b", 'a"b', "é"])
+async def test_request_id_that_cannot_be_used_is_replaced(api: Automations, given: str | None) -> None:
+    headers = [] if given is None else [(b"x-request-id", given.encode())]
+    response = await api.client.post(f"{api.url}/graphql", json=HELLO, headers=headers)
+    assert re.fullmatch("[0-9a-f]{32}", response.headers["x-request-id"])
 
 
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example:80", ""])

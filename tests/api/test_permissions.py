@@ -87,14 +87,19 @@ async def code_of(api: Automations, query: str, **variables: Any) -> str | None:
 
 def test_each_field_has_somebody_who_decided_whom_it_is_for() -> None:
     query, mutation = schema._schema.query_type, schema._schema.mutation_type
+    subscription = schema._schema.subscription_type
     assert query is not None
     assert mutation is not None
+    assert subscription is not None
     reads = {f"{name}{form}" for name in TABLE_READERS for form in ("", "_by_pk", "_aggregate")}
     assert set(TABLE_READERS) == set(BY_NAME)
     assert set(query.fields) == reads | set(QUERIES)
     assert set(mutation.fields) == set(MUTATIONS)
     declared = {f"Query.{name}" for name in query.fields} | {f"Mutation.{name}" for name in mutation.fields}
+    declared |= {f"Subscription.{name}" for name in subscription.fields}
     assert {name for name in ROLES if "." in name} == declared
+    for name in subscription.fields:
+        assert ROLES[f"Subscription.{name}"] == ROLES[name.removesuffix("_changed")]
     # Each type that holds rows is in the table, so that no payload and no relation leads around it.
     rows = {name for table in TABLES for name in (table.name, f"{table.name}_aggregate")}
     assert {name for name in ROLES if "." not in name} == rows

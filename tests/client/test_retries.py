@@ -89,7 +89,7 @@ async def test_refusal_is_final() -> None:
 
 async def test_no_answer_in_time_is_unavailable_after_the_last_try() -> None:
     async with Receiver(never_answer) as receiver:
-        async with AsyncAutomationsClient(receiver.url, timeout=0.05, retries=1) as client:
+        async with AsyncAutomationsClient(receiver.url, timeout=0.5, retries=1) as client:
             with pytest.raises(Unavailable, match="ReadTimeout"):
                 await client.secret_names()
         assert len(await receiver.wait_for(2)) == 2

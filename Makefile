@@ -8,7 +8,7 @@ UV := uv==0.13.9
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench schema lock
+.PHONY: help run demo test check bench schema client lock
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*?## ' $(MAKEFILE_LIST) | sort | awk -F ':.*?## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -29,12 +29,16 @@ check: $(VENV)/.dev ## Format, lint, types, layers, SQL in its place, schema dri
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m tests.sql_in_place
 	$(BIN)/python -m automations schema | diff -u schema.graphql - || { echo "schema.graphql is behind: run make schema"; exit 1; }
+	$(BIN)/python -m tests.sync_client | $(BIN)/ruff format --stdin-filename synchronous.py - | diff -u automations/client/synchronous.py - || { echo "the client without asyncio is behind: run make client"; exit 1; }
 
 bench: $(VENV)/.dev ## Measure against floors of the same run and print JSON (QUICK=1 for a minute)
 	@$(BIN)/python -m bench $(if $(QUICK),--quick) $(ARGS)
 
 schema: $(VENV)/.run ## Write schema.graphql
 	$(BIN)/python -m automations schema > schema.graphql
+
+client: $(VENV)/.dev ## Write the client without asyncio, of the one for asyncio
+	$(BIN)/python -m tests.sync_client | $(BIN)/ruff format --stdin-filename synchronous.py - > automations/client/synchronous.py
 
 lock: $(VENV)/.dev ## Lock the newest allowed dependencies, with hashes
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --upgrade pyproject.toml -o requirements.lock

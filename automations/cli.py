@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -19,7 +20,10 @@ from automations.key_commands import add_key_commands, run_key_command
 from automations.logs import configure_logs
 from automations.migrations import Migration, MigrationError, migrate
 from automations.postgres import EmbeddedPostgres, PostgresUnavailable
-from automations.settings import Settings, SettingsError, load_settings
+from automations.settings import Settings, SettingsError, load_client_settings, load_settings
+
+if TYPE_CHECKING:
+    from automations.client import AutomationsClient
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
+        if hasattr(options, "client_command"):
+            return _run_client(options)
         settings = load_settings(**{name: getattr(options, name, None) for name in ("host", "port", "data_dir")})
         configure_logs(format_=settings.log_format, level=settings.log_level)
         with _interruptible():
@@ -73,7 +79,46 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="watch it at work on simulated flows, through a kill -9")
     demo.add_argument("--quick", action="store_true", help="a shorter one")
     demo.set_defaults(command=_demo)
+    _add_file_commands(commands)
     return parser
+
+
+def _add_file_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    server = argparse.ArgumentParser(add_help=False)
+    server.add_argument("--url", help="the server (default: AUTOMATIONS_URL, or http://127.0.0.1:4200)")
+    files = argparse.ArgumentParser(add_help=False)
+    files.add_argument(
+        "-f", "--file", action="append", required=True, metavar="FILE", help="a YAML file; - is the input"
+    )
+    files.add_argument("--prune", action="store_true", help="delete what the server has and the files do not name")
+
+    apply = commands.add_parser(
+        "apply",
+        parents=[server, files],
+        help="make a server have the automations of files",
+        description="Show what has to be done so that the server has what the files say, ask, and do it.",
+        epilog="Exit code: 0 done, or nothing to do; 1 not done; 2 the files or the call were wrong.",
+    )
+    apply.add_argument("--yes", action="store_true", help="do not ask")
+    apply.add_argument("--dry-run", action="store_true", help="show it only")
+    apply.set_defaults(client_command=_apply)
+
+    diff = commands.add_parser(
+        "diff",
+        parents=[server, files],
+        help="compare files with a server",
+        description="Show what apply would do.",
+        epilog="Exit code: 0 nothing, 1 something, 2 that cannot be told.",
+    )
+    diff.set_defaults(client_command=_diff)
+
+    export = commands.add_parser(
+        "export",
+        parents=[server],
+        help="print a server's automations as a file",
+        description="Print the server's automations and saved actions as a file for apply.",
+    )
+    export.set_defaults(client_command=_export)
 
 
 def _serve(settings: Settings, options: argparse.Namespace) -> int:
@@ -139,6 +184,41 @@ def _demo(_settings: Settings, options: argparse.Namespace) -> int:
     from automations.demo import run_demo
 
     return run_demo(quick=options.quick)
+
+
+def _run_client(options: argparse.Namespace) -> int:
+    """Run a command that needs a server and nothing else of this machine. What goes wrong first is a wrong call: 2."""
+    from automations.client import AutomationsClient, AutomationsError
+    from automations.files.problems import FileProblems
+
+    settings = load_client_settings(url=options.url)
+    try:
+        with AutomationsClient(settings.url, settings.api_key, settings.tenant_id) as client:
+            return int(options.client_command(client, options))
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except FileProblems as error:
+        return _fail(2, f"nothing was changed\n{error}")
+    except AutomationsError as error:
+        return _fail(2, str(error))
+
+
+def _apply(client: "AutomationsClient", options: argparse.Namespace) -> int:
+    from automations.files import commands
+
+    return commands.apply(client, options.file, prune=options.prune, yes=options.yes, dry_run=options.dry_run)
+
+
+def _diff(client: "AutomationsClient", options: argparse.Namespace) -> int:
+    from automations.files import commands
+
+    return commands.diff(client, options.file, prune=options.prune)
+
+
+def _export(client: "AutomationsClient", _options: argparse.Namespace) -> int:
+    from automations.files import commands
+
+    return commands.export(client)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from email.utils import getaddresses
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from phonenumbers import SUPPORTED_REGIONS
@@ -294,9 +294,35 @@ class Settings:
         return self.auth == "on" or (self.auth == "auto" and not loopback)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ClientSettings:
+    """Where the commands that are clients of a server find it. A server passes these over, as they do its own."""
+
+    url: str = _setting(
+        "http://127.0.0.1:4200",
+        _Kind(_web_address, "an address that begins with https:// or http://"),
+        "The server that apply, diff and export speak to.",
+    )
+    api_key: str | None = _setting(None, _TEXT, "The key that they show it.", secret=True)
+    tenant_id: str | None = _setting(None, _TEXT, "The tenant that they speak of, where the key may use several.")
+
+
+Chosen = TypeVar("Chosen", Settings, ClientSettings)
+
+
 def load_settings(environment: Mapping[str, str] = os.environ, /, **given: str | None) -> Settings:
     """Settings from the environment; what is given by name (a command-line option) comes first."""
-    known = {item.name: item.metadata["kind"] for item in fields(Settings)}
+    return _load(Settings, environment, given)
+
+
+def load_client_settings(environment: Mapping[str, str] = os.environ, /, **given: str | None) -> ClientSettings:
+    """Settings of a client from the environment; what is given by name (a command-line option) comes first."""
+    return _load(ClientSettings, environment, given)
+
+
+def _load(settings: type[Chosen], environment: Mapping[str, str], given: Mapping[str, str | None]) -> Chosen:
+    known = {item.name: item.metadata["kind"] for item in fields(settings)}
+    every = {item.name for class_ in (Settings, ClientSettings) for item in fields(class_)}
     texts = {
         name.removeprefix(PREFIX).lower(): text.strip()
         for name, text in environment.items()
@@ -304,10 +330,12 @@ def load_settings(environment: Mapping[str, str] = os.environ, /, **given: str |
     } | {name: text for name, text in given.items() if text is not None}
     values, problems = {}, []
     for name, text in texts.items():
-        if name not in known:
-            near = get_close_matches(name, known, n=1)
+        if name not in every:
+            near = get_close_matches(name, every, n=1)
             hint = f"; did you mean {PREFIX}{near[0].upper()}?" if near else ""
             problems.append(f"{PREFIX}{name.upper()}: there is no such setting{hint}")
+            continue
+        if name not in known:
             continue
         try:
             values[name] = known[name].read(text)
@@ -315,4 +343,4 @@ def load_settings(environment: Mapping[str, str] = os.environ, /, **given: str |
             problems.append(f"{PREFIX}{name.upper()}: must be {known[name].meaning}")
     if problems:
         raise SettingsError("\n".join(problems))
-    return Settings(**values)
+    return settings(**values)

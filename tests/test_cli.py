@@ -60,6 +60,9 @@ def complaint(done: Done) -> str:
         ["keys", "revoke"],
         ["schema"],
         ["demo"],
+        ["apply"],
+        ["diff"],
+        ["export"],
     ],
 )
 def test_help_of_every_command_succeeds(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -69,7 +72,7 @@ def test_help_of_every_command_succeeds(arguments: list[str], capsys: pytest.Cap
     assert capsys.readouterr().out.startswith(f"usage: {' '.join(['automations', *arguments])}")
 
 
-@pytest.mark.parametrize("arguments", [[], ["fly"], ["serve", "--fly"]])
+@pytest.mark.parametrize("arguments", [[], ["fly"], ["serve", "--fly"], ["apply"], ["export", "-f", "x"]])
 def test_unknown_arguments_are_usage_errors(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(arguments)

@@ -9,7 +9,7 @@ import pytest
 
 from automations.actions import CLIENTS
 from automations.actions.contract import Action
-from automations.settings import PREFIX, Settings
+from automations.settings import PREFIX, ClientSettings, Settings
 from tests.harness import Automations
 
 ROOT = Path(__file__).parent.parent
@@ -17,11 +17,11 @@ README = (ROOT / "README.md").read_text()
 ACTIONS = (ROOT / "docs" / "actions.md").read_text()
 
 
-def settings_table() -> str:
-    """The rows of the README's table of settings."""
+def settings_table(settings: type[Settings] | type[ClientSettings]) -> str:
+    """The rows of the README's table of these settings."""
     return "".join(
         f"| `{PREFIX}{item.name.upper()}` | {_default(item)} | {item.metadata['description']} |\n"
-        for item in fields(Settings)
+        for item in fields(settings)
     )
 
 
@@ -41,7 +41,8 @@ def _default(item: Field[Any]) -> str:
 
 
 def test_readme_has_every_setting_with_its_default() -> None:
-    assert settings_table() in README
+    assert settings_table(Settings) in README
+    assert settings_table(ClientSettings) in README
 
 
 def test_readme_says_why_each_dependency_is_there() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from automations.settings import LOOPBACK, PREFIX, Settings, SettingsError, load_settings
+from automations.settings import LOOPBACK, PREFIX, Settings, SettingsError, load_client_settings, load_settings
 
 SECRET = "hunter2-and-more"
 
@@ -131,6 +131,18 @@ def test_unknown_variable_is_refused_with_the_nearest_name() -> None:
 
 def test_empty_variables_and_those_of_others_do_not_count() -> None:
     assert load_settings({"AUTOMATIONS_PORT": "  ", "PORT": "x", "PREFECT_PORT": "x"}) == Settings()
+
+
+def test_variables_of_clients_and_of_servers_do_not_trouble_each_other() -> None:
+    environment = {"AUTOMATIONS_URL": "https://a.example", "AUTOMATIONS_API_KEY": SECRET, "AUTOMATIONS_PORT": "x"}
+    settings = load_client_settings(environment)
+    assert (settings.url, settings.api_key) == ("https://a.example", SECRET)
+    assert SECRET not in repr(settings)
+    assert load_settings({**environment, "AUTOMATIONS_PORT": "1"}).port == 1
+    with pytest.raises(SettingsError, match=r"did you mean AUTOMATIONS_URL\?"):
+        load_client_settings({"AUTOMATIONS_ULR": "x"})
+    with pytest.raises(SettingsError, match="AUTOMATIONS_URL: must be an address"):
+        load_client_settings(environment, url="localhost:4200")
 
 
 def test_option_comes_before_the_variable() -> None:

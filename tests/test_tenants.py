@@ -3,6 +3,8 @@
 Each is looked up in a list below, so that a new one fails here until somebody has thought about it.
 """
 
+import gzip
+from base64 import b64encode
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -167,7 +169,7 @@ async def test_relations_do_not_lead_to_another_tenant(tenants: Tenants, connect
 
 
 # What must not be the same in two rows, whosever they are.
-UNIQUE = {"public.task": {"slug": "'of b'"}, "public.task_run": {"map_index": "7"}}
+UNIQUE = {"public.edge": {"key": "'of b'"}, "public.task": {"slug": "'of b'"}, "public.task_run": {"map_index": "7"}}
 
 
 async def _give_b_a_row_that_refers_to_a(tenants: Tenants, connection: DedicatedConnection) -> None:
@@ -203,6 +205,8 @@ REFUSED = {"NOT_FOUND", "BAD_USER_INPUT"}
 FAILED = {"flow_run_state_changed": {"states": ["Failed"]}}
 LATE = {"kind": "STARTED_NOT_FINISHED", "duration_seconds": 60}
 QUIET = {"slack_notification": {"webhook_url_secret": "NEVER"}}
+
+COMPRESSED = b64encode(gzip.compress(b'{"name": "x"}')).decode()
 
 CALLS: dict[str, list[Input] | None] = {
     "create_automation": [
@@ -259,6 +263,14 @@ CALLS: dict[str, list[Input] | None] = {
     "delete_api_key": [lambda t: {"key_id": t.ids["api_key"]}],
     "create_project": None,
     "create_flow": [lambda t: {"project_id": t.ids["project"], "serialized_flow": {"name": "x"}}],
+    "delete_project": [lambda t: {"project_id": t.ids["project"]}],
+    "create_flow_from_compressed_string": [
+        lambda t: {"project_id": t.ids["project"], "serialized_flow": COMPRESSED},
+    ],
+    "register_tasks": [lambda t: {"flow_id": t.ids["flow"], "serialized_tasks": [{"slug": "x"}]}],
+    "register_edges": [lambda t: {"flow_id": t.ids["flow"], "serialized_edges": []}],
+    "archive_flow": [lambda t: {"flow_id": t.ids["flow"]}],
+    "delete_flow": [lambda t: {"flow_id": t.ids["flow"]}],
     "set_schedule_active": [lambda t: {"flow_id": t.ids["flow"]}],
     "set_schedule_inactive": [lambda t: {"flow_id": t.ids["flow"]}],
     "create_flow_run": [
@@ -269,6 +281,25 @@ CALLS: dict[str, list[Input] | None] = {
         lambda t: {"states": [{"flow_run_id": t.ids["flow_run"], "state": {"type": "Running"}}]},
     ],
     "cancel_flow_run": [lambda t: {"flow_run_id": t.ids["flow_run"]}],
+    "set_flow_run_name": [lambda t: {"flow_run_id": t.ids["flow_run"], "name": "mine"}],
+    "set_flow_run_labels": [lambda t: {"flow_run_id": t.ids["flow_run"], "labels": ["mine"]}],
+    "update_flow_run_heartbeat": [lambda t: {"flow_run_id": t.ids["flow_run"]}],
+    "get_or_create_task_run": [
+        lambda t: {"flow_run_id": t.ids["flow_run"], "task_id": t.ids["task"]},
+        lambda t: {"flow_run_id": t.ids["flow_run"], "task_id": t.ids["task"], "map_index": 5},
+    ],
+    "get_or_create_task_run_info": [
+        lambda t: {"flow_run_id": t.ids["flow_run"], "task_id": t.ids["task"]},
+    ],
+    "set_task_run_states": [
+        lambda t: {"states": [{"task_run_id": t.ids["task_run"], "state": {"type": "Failed"}}]},
+    ],
+    "set_task_run_name": [lambda t: {"task_run_id": t.ids["task_run"], "name": "mine"}],
+    "update_task_run_heartbeat": [lambda t: {"task_run_id": t.ids["task_run"]}],
+    "write_run_logs": [
+        lambda t: {"logs": [{"flow_run_id": t.ids["flow_run"], "message": "x"}]},
+        lambda t: {"logs": [{"task_run_id": t.ids["task_run"], "message": "x"}]},
+    ],
     "delete_flow_run": [lambda t: {"flow_run_id": t.ids["flow_run"]}],
     "register_agent": [lambda t: {"name": "x", "agent_config_id": t.ids["agent_config"]}],
     "get_runs_in_queue": None,

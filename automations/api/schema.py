@@ -5,7 +5,7 @@ from typing import Any
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
-from automations.access.roles import EVERYBODY, VIEWERS
+from automations.access.roles import AGENTS, EVERYBODY, VIEWERS
 from automations.api.about import api_info, auth_info, reference_data
 from automations.api.fields import query
 from automations.api.mutations.actions import ActionMutations
@@ -16,8 +16,10 @@ from automations.api.mutations.automations import AutomationMutations
 from automations.api.mutations.flow_runs import FlowRunMutations
 from automations.api.mutations.flows import FlowMutations
 from automations.api.mutations.hooks import HookMutations
+from automations.api.mutations.logs import LogMutations
 from automations.api.mutations.secrets import SecretMutations
 from automations.api.mutations.slas import SlaMutations
+from automations.api.mutations.task_runs import TaskRunMutations, task_run_info
 from automations.api.mutations.tenants import TenantMutations
 from automations.api.mutations.trials import TrialMutations
 from automations.api.permissions import check_complete
@@ -42,6 +44,7 @@ _query_fields: dict[str, Any] = {
     **query("auth_info", auth_info, "Who asks.", by=EVERYBODY),
     **query("api", api_info, "What answers.", by=EVERYBODY),
     **query("reference_data", reference_data, "What states there are.", by=EVERYBODY),
+    **query("get_task_run_info", task_run_info, "The state of a task run, or null.", by=AGENTS),
     **read_fields(),
 }
 
@@ -60,6 +63,8 @@ class Mutation(
     ApiKeyMutations,
     FlowMutations,
     FlowRunMutations,
+    TaskRunMutations,
+    LogMutations,
     AgentMutations,
     AgentConfigMutations,
 ):

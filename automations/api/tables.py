@@ -200,6 +200,13 @@ TABLES: Sequence[Table] = (
             Column("description", "text", "What it does."),
             Column("type", "text", "The Python class that it is of."),
             Column("max_retries", "integer", "How often it is tried again.", nullable=False),
+            Column(
+                "retry_delay",
+                "text",
+                "How long it waits before it is tried again: hours, minutes and seconds.",
+                function="pg_catalog.justify_hours",
+                arguments=("retry_delay",),
+            ),
             Column("trigger", "text", "The Python function that decides whether it runs."),
             Column("tags", "jsonb", "Its tags.", nullable=False),
             Column("mapped", "boolean", "Whether it runs once for each item.", nullable=False),

@@ -1,14 +1,20 @@
 """Flows: registered versions of one version group (its flow group), and their schedules' switch."""
 
+import zlib
+from base64 import b64decode
 from typing import Any
 from uuid import UUID, uuid4
 
 import orjson
 
 from automations.database import Connection, load_queries
-from automations.errors import InvalidInput, NotFound
+from automations.errors import InvalidInput, LimitExceeded, NotFound
+from automations.orchestration import graphs
 
 queries = load_queries("orchestration")
+
+FLOW_BYTES = 100_000_000  # of a flow that came compressed, when it is not any more
+_GZIP = 16 + zlib.MAX_WBITS
 
 
 async def create_flow(
@@ -22,15 +28,16 @@ async def create_flow(
     description: str | None,
     idempotency_key: str | None,
 ) -> UUID:
-    """Register a flow and return the id of the new version. Needs a transaction.
+    """Register a flow, with the tasks and edges that it has inside, and return the id of the new version.
 
+    Needs a transaction. Without a version group it is that of the project's newest flow of this name, or a new one.
     The same idempotency key as the group's newest version has gives that version again.
     """
     if not isinstance(serialized_flow, dict) or not _text(serialized_flow.get("name")):
         raise InvalidInput('serialized_flow must be an object with a "name", as a flow\'s serialize() gives it.')
     if not await queries.project_exists(connection, tenant_id=tenant_id, project_id=project_id):
         raise NotFound(f"There is no project {project_id}.")
-    group = version_group_id or str(uuid4())
+    group = version_group_id or await _version_group(connection, tenant_id, project_id, serialized_flow["name"])
     await queries.lock_version_group(connection, tenant_id=str(tenant_id), version_group_id=group)
     if idempotency_key is not None:
         existing = await queries.flow_of_idempotency_key(
@@ -55,7 +62,35 @@ async def create_flow(
         schedule=_json(serialized_flow.get("schedule")),
         is_schedule_active=set_schedule_active and serialized_flow.get("schedule") is not None,
     )
+    if tasks := _list(serialized_flow, "tasks"):
+        await graphs.register_tasks(connection, tenant_id, flow_id, tasks)
+    if edges := _list(serialized_flow, "edges"):
+        await graphs.register_edges(connection, tenant_id, flow_id, edges)
     return UUID(str(flow_id))
+
+
+def decompress(text: str) -> Any:
+    """The serialized flow that a client compressed: JSON, by gzip, in base64."""
+    try:
+        reader = zlib.decompressobj(_GZIP)
+        document = reader.decompress(b64decode(text, validate=True), FLOW_BYTES)
+        if reader.unconsumed_tail:
+            raise LimitExceeded(f"The flow has more than {FLOW_BYTES} bytes.")
+        return orjson.loads(document)
+    except (ValueError, zlib.error):
+        raise InvalidInput("serialized_flow must be JSON, compressed by gzip, in base64.") from None
+
+
+async def archive_flow(connection: Connection, tenant_id: UUID, flow_id: UUID) -> None:
+    """End a flow version: its schedule makes no more runs, and those that it made ahead are gone."""
+    if not await queries.archive_flow(connection, tenant_id=tenant_id, flow_id=flow_id):
+        raise NotFound(f"There is no flow {flow_id}.")
+
+
+async def delete_flow(connection: Connection, tenant_id: UUID, flow_id: UUID) -> None:
+    """Delete a flow version, its graph and its runs; its flow group stays."""
+    if not await queries.delete_flow(connection, tenant_id=tenant_id, flow_id=flow_id):
+        raise NotFound(f"There is no flow {flow_id}.")
 
 
 async def set_schedule_active(connection: Connection, tenant_id: UUID, flow_id: UUID, *, active: bool) -> None:
@@ -74,6 +109,19 @@ async def flow_of_flow_group(
     if flow_id is None:
         raise NotFound(f"There is no flow in the flow group {flow_group_id}.")
     return UUID(str(flow_id))
+
+
+async def _version_group(connection: Connection, tenant_id: UUID, project_id: UUID, name: str) -> str:
+    await queries.lock_flow_name(connection, project_id=str(project_id), name=name)
+    group = await queries.version_group_of_name(connection, tenant_id=tenant_id, project_id=project_id, name=name)
+    return str(uuid4()) if group is None else str(group)
+
+
+def _list(serialized_flow: dict[str, Any], key: str) -> list[Any]:
+    value = serialized_flow.get(key) or []
+    if not isinstance(value, list):
+        raise InvalidInput(f'The "{key}" of serialized_flow must be a list.')
+    return value
 
 
 def _json(value: Any) -> str | None:

@@ -76,6 +76,7 @@ async def answer_all(connection: Connection, questions: Sequence[Question], *, n
         tenant_ids=[tenant_id for tenant_id, _ in keys],
         labels=[labels for _, labels in keys],
         befores=list(latest.values()),
+        now=now,
     ):
         due[keys[row["place"] - 1]].append((row["id"], row["state_start_time"]))
     return [

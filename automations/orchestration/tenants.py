@@ -4,7 +4,7 @@ import re
 from uuid import UUID
 
 from automations.database import Connection, UniqueViolation, load_queries
-from automations.errors import Conflict, InvalidInput
+from automations.errors import Conflict, InvalidInput, NotFound
 
 queries = load_queries("orchestration")
 
@@ -49,3 +49,9 @@ async def create_project(connection: Connection, tenant_id: UUID, *, name: str, 
     except UniqueViolation:
         raise Conflict("Uniqueness violation.") from None  # the exact text that Prefect 1 clients look for
     return UUID(str(project_id))
+
+
+async def delete_project(connection: Connection, tenant_id: UUID, project_id: UUID) -> None:
+    """Delete a project with its flows and their runs."""
+    if not await queries.delete_project(connection, tenant_id=tenant_id, project_id=project_id):
+        raise NotFound(f"There is no project {project_id}.")

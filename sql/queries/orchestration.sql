@@ -20,6 +20,9 @@ SELECT id FROM public.tenant WHERE slug = :slug;
 -- name: create_project$
 INSERT INTO public.project (tenant_id, name, description) VALUES (:tenant_id, :name, :description) RETURNING id;
 
+-- name: delete_project$
+DELETE FROM public.project WHERE tenant_id = :tenant_id AND id = :project_id RETURNING true;
+
 -- name: project_exists$
 SELECT EXISTS (SELECT FROM public.project WHERE tenant_id = :tenant_id AND id = :project_id);
 
@@ -36,6 +39,16 @@ SELECT coalesce(array_agg(id), '{}') FROM public.flow_group WHERE tenant_id = :t
 SELECT coalesce(array_agg(id), '{}') FROM public.agent_config
 WHERE tenant_id = :tenant_id AND id = ANY(CAST(:ids AS uuid[]));
 
+-- name: lock_flow_name!
+-- Flows of one name in one project find out one at a time which version group they belong to.
+SELECT pg_advisory_xact_lock(hashtextextended(CAST(:project_id AS text) || CAST(:name AS text), 1));
+
+-- name: version_group_of_name$
+-- The version group of the newest flow of this name in this project.
+SELECT version_group_id FROM public.flow
+WHERE tenant_id = :tenant_id AND project_id = :project_id AND name = :name
+ORDER BY created DESC, version DESC LIMIT 1;
+
 -- name: lock_version_group!
 -- Versions of one version group are given one at a time.
 SELECT pg_advisory_xact_lock(hashtextextended(CAST(:tenant_id AS text) || CAST(:version_group_id AS text), 0));
@@ -51,7 +64,8 @@ FROM (
 WHERE newest.settings ->> 'idempotency_key' = :idempotency_key;
 
 -- name: create_flow$
--- A new version takes the place of the older ones of its version group: those are archived, their schedules end.
+-- A new version takes the place of the older ones of its version group: those are archived, their schedules end,
+-- and what those had made ahead is gone.
 WITH flow_group AS (
     INSERT INTO public.flow_group AS existing (tenant_id, name)
     VALUES (:tenant_id, :version_group_id)
@@ -60,6 +74,10 @@ WITH flow_group AS (
 ), older AS (
     UPDATE public.flow SET archived = true, is_schedule_active = false
     WHERE tenant_id = :tenant_id AND version_group_id = :version_group_id AND NOT archived
+    RETURNING id
+), unmade AS (
+    DELETE FROM public.flow_run USING older
+    WHERE flow_run.flow_id = older.id AND flow_run.auto_scheduled AND flow_run.state = 'Scheduled'
 )
 INSERT INTO public.flow (
     tenant_id, project_id, flow_group_id, version_group_id, version, name, description, core_version, settings,
@@ -73,6 +91,21 @@ SELECT :tenant_id, :project_id, flow_group.id, :version_group_id,
     :serialized_flow, :environment, :storage, :run_config, :parameters, :schedule, :is_schedule_active
 FROM flow_group
 RETURNING id;
+
+-- name: archive_flow$
+-- An archived flow has no schedule, and what its schedule had made ahead is gone.
+WITH archived AS (
+    UPDATE public.flow SET archived = true, is_schedule_active = false
+    WHERE tenant_id = :tenant_id AND id = :flow_id
+    RETURNING id
+), unmade AS (
+    DELETE FROM public.flow_run USING archived
+    WHERE flow_run.flow_id = archived.id AND flow_run.auto_scheduled AND flow_run.state = 'Scheduled'
+)
+SELECT true FROM archived;
+
+-- name: delete_flow$
+DELETE FROM public.flow WHERE tenant_id = :tenant_id AND id = :flow_id RETURNING true;
 
 -- name: set_schedule_active$
 UPDATE public.flow SET is_schedule_active = :active WHERE tenant_id = :tenant_id AND id = :flow_id RETURNING true;
@@ -93,17 +126,35 @@ WHERE flow.tenant_id = :tenant_id AND flow.flow_group_id = :flow_group_id
 ORDER BY flow_run.id IS NULL, flow.version DESC
 LIMIT 1;
 
--- name: create_flow_run$
--- A run and its first state. The same key of the same flow gives the same run.
-WITH made AS (
+-- name: create_flow_run^
+-- A run and its first state. The same key of the same flow gives the same run. What is not given comes from the run
+-- config that is, from the flow group and from the flow, in this order. Without a parameter that the flow requires there
+-- is no run, and the names of those are the answer.
+WITH flow AS (
+    SELECT flow.id, flow.tenant_id, given.parameters, given.run_config,
+        coalesce(
+            CAST(:labels AS jsonb), nullif(CAST(:run_config AS jsonb) -> 'labels', 'null'), flow_group.labels,
+            nullif(flow.run_config -> 'labels', 'null'), nullif(flow.environment -> 'labels', 'null'), '[]'
+        ) AS labels,
+        (
+            SELECT array_agg(required.name #>> '{}')
+            FROM jsonb_path_query(flow.parameters, '$[*] ? (@.required == true).name') AS required (name)
+            WHERE NOT given.parameters ? (required.name #>> '{}')
+        ) AS missing
+    FROM public.flow
+    JOIN public.flow_group ON flow_group.id = flow.flow_group_id
+    CROSS JOIN LATERAL (
+        SELECT flow_group.default_parameters || CAST(:parameters AS jsonb) AS parameters,
+            coalesce(CAST(:run_config AS jsonb), flow_group.run_config, flow.run_config) AS run_config
+    ) AS given
+    WHERE flow.tenant_id = :tenant_id AND flow.id = :flow_id
+), made AS (
     INSERT INTO public.flow_run (
         tenant_id, flow_id, name, parameters, context, labels, run_config, scheduled_start_time, idempotency_key
     )
-    SELECT flow.tenant_id, flow.id, :name, :parameters, :context,
-        coalesce(CAST(:labels AS jsonb), flow_group.labels, '[]'), coalesce(CAST(:run_config AS jsonb), flow.run_config),
-        :scheduled_start_time, :idempotency_key
-    FROM public.flow JOIN public.flow_group ON flow_group.id = flow.flow_group_id
-    WHERE flow.tenant_id = :tenant_id AND flow.id = :flow_id
+    SELECT tenant_id, id, :name, parameters, :context, labels, run_config, :scheduled_start_time, :idempotency_key
+    FROM flow
+    WHERE missing IS NULL
     ON CONFLICT (flow_id, idempotency_key) DO NOTHING
     RETURNING id, tenant_id, scheduled_start_time
 ), first_state AS (
@@ -112,11 +163,22 @@ WITH made AS (
         jsonb_build_object('type', 'Scheduled', 'message', 'Flow run scheduled.', 'start_time', scheduled_start_time)
     FROM made
 )
-SELECT id FROM made
+SELECT id, CAST(NULL AS text[]) AS missing FROM made
 UNION ALL
-SELECT id FROM public.flow_run
+SELECT id, NULL FROM public.flow_run
 WHERE tenant_id = :tenant_id AND flow_id = :flow_id AND idempotency_key = :idempotency_key
+UNION ALL
+SELECT NULL, missing FROM flow WHERE missing IS NOT NULL
 LIMIT 1;
+
+-- name: set_flow_run_name$
+UPDATE public.flow_run SET name = :name WHERE tenant_id = :tenant_id AND id = :flow_run_id RETURNING true;
+
+-- name: set_flow_run_labels$
+UPDATE public.flow_run SET labels = :labels WHERE tenant_id = :tenant_id AND id = :flow_run_id RETURNING true;
+
+-- name: update_flow_run_heartbeat$
+UPDATE public.flow_run SET heartbeat = :now WHERE tenant_id = :tenant_id AND id = :flow_run_id RETURNING true;
 
 -- name: delete_flow_run$
 DELETE FROM public.flow_run WHERE tenant_id = :tenant_id AND id = :flow_run_id RETURNING true;
@@ -127,13 +189,13 @@ DELETE FROM public.flow_run WHERE tenant_id = :tenant_id AND id = :flow_run_id R
 WITH given AS (
     SELECT new.*, row_number() OVER earlier_first AS step, lag(new.state) OVER earlier_first AS earlier_state
     FROM unnest(
-        CAST(:flow_run_ids AS uuid[]), CAST(:versions AS integer[]), CAST(:states AS text[]), CAST(:messages AS text[]),
+        CAST(:run_ids AS uuid[]), CAST(:versions AS integer[]), CAST(:states AS text[]), CAST(:messages AS text[]),
         CAST(:results AS jsonb[]), CAST(:start_times AS timestamptz[]), CAST(:serialized_states AS jsonb[])
-    ) WITH ORDINALITY AS new (flow_run_id, expected, state, message, result, start_time, serialized_state, place)
-    WINDOW earlier_first AS (PARTITION BY new.flow_run_id ORDER BY new.place)
+    ) WITH ORDINALITY AS new (run_id, expected, state, message, result, start_time, serialized_state, place)
+    WINDOW earlier_first AS (PARTITION BY new.run_id ORDER BY new.place)
 ), run AS (
     SELECT id, version, state FROM public.flow_run
-    WHERE tenant_id = :tenant_id AND id = ANY(CAST(:flow_run_ids AS uuid[]))
+    WHERE tenant_id = :tenant_id AND id = ANY(CAST(:run_ids AS uuid[]))
     ORDER BY id
     FOR NO KEY UPDATE
 ), judged AS MATERIALIZED (
@@ -144,16 +206,16 @@ WITH given AS (
                 THEN 'SUBMITTED'
             WHEN given.expected <> run.version + given.step - 1 THEN 'STALE'
         END AS problem
-    FROM given LEFT JOIN run ON run.id = given.flow_run_id
+    FROM given LEFT JOIN run ON run.id = given.run_id
 ), written AS (
     INSERT INTO public.flow_run_state
         (tenant_id, flow_run_id, version, state, message, result, start_time, serialized_state)
-    SELECT :tenant_id, flow_run_id, version, state, message, result, start_time, serialized_state
+    SELECT :tenant_id, run_id, version, state, message, result, start_time, serialized_state
     FROM judged
     WHERE NOT EXISTS (SELECT FROM judged AS refused WHERE refused.problem IS NOT NULL)
     ORDER BY place
 )
-SELECT flow_run_id, problem, expected, run_version FROM judged WHERE problem IS NOT NULL ORDER BY place;
+SELECT run_id, problem, expected, run_version FROM judged WHERE problem IS NOT NULL ORDER BY place;
 
 -- name: cancel_flow_run^
 -- A Running run is asked to stop (its process then reports Cancelled), another unfinished one is Cancelled at once,
@@ -213,16 +275,34 @@ UPDATE public.agent SET last_queried = :now FROM alive WHERE agent.id = alive.id
 
 -- name: runs_in_queues
 -- For each that asks, the runs that are due by its time, soonest first, whose labels it has all of; a run without labels
--- waits for one who asks without.
+-- waits for one who asks without. A Running one waits too when the retry of one of its tasks has been due for three
+-- seconds: its own process would have begun it, and agents leave younger ones to it.
 SELECT asking.place, due.id, due.state_start_time
 FROM unnest(
     CAST(:tenant_ids AS uuid[]), CAST(:labels AS jsonb[]), CAST(:befores AS timestamptz[])
 ) WITH ORDINALITY AS asking (tenant_id, labels, before, place)
 CROSS JOIN LATERAL (
-    SELECT id, state_start_time FROM public.flow_run
-    WHERE tenant_id = asking.tenant_id AND state = 'Scheduled' AND state_start_time <= asking.before
-        AND labels <@ asking.labels AND (labels = '[]') = (asking.labels = '[]')
-    ORDER BY state_start_time, id
+    (
+        SELECT id, state_start_time FROM public.flow_run
+        WHERE tenant_id = asking.tenant_id AND state = 'Scheduled' AND state_start_time <= asking.before
+            AND labels <@ asking.labels AND (labels = '[]') = (asking.labels = '[]')
+        ORDER BY state_start_time, id
+        LIMIT 25
+    )
+    UNION ALL
+    (
+        SELECT flow_run.id, min(task_run.state_start_time) AS state_start_time
+        FROM public.task_run
+        JOIN public.flow_run ON flow_run.id = task_run.flow_run_id
+        WHERE task_run.tenant_id = asking.tenant_id
+            AND task_run.state_start_time <= least(asking.before, CAST(:now AS timestamptz) - interval '3 seconds')
+            AND flow_run.state = 'Running'
+            AND flow_run.labels <@ asking.labels AND (flow_run.labels = '[]') = (asking.labels = '[]')
+        GROUP BY flow_run.id
+        ORDER BY 2, 1
+        LIMIT 25
+    )
+    ORDER BY 2, 1
     LIMIT 25
 ) AS due
 ORDER BY asking.place, due.state_start_time, due.id;

@@ -76,13 +76,16 @@ async def test_new_version_takes_the_place_of_the_older_ones(api: Automations) -
     assert len({row["flow_group_id"] for row in rows}) == 1
 
 
-async def test_flow_without_a_version_group_gets_one_of_its_own(api: Automations) -> None:
-    project_id = await project(api)
-    for _ in range(2):
-        await register(api, project_id, version_group_id=None)
-    rows = await flows(api, "version archived version_group_id flow_group_id")
-    assert [(row["version"], row["archived"]) for row in rows] == [(1, False)] * 2
-    assert len({row["version_group_id"] for row in rows}) == len({row["flow_group_id"] for row in rows}) == 2
+async def test_flow_without_a_version_group_continues_that_of_its_name_in_the_project(api: Automations) -> None:
+    project_id, other_id = await project(api), await project(api, "other")
+    for where, name in ((project_id, "etl"), (project_id, "etl"), (project_id, "elt"), (other_id, "etl")):
+        await register(api, where, name, version_group_id=None)
+    rows = await flows(api, "name version archived project_id version_group_id flow_group_id")
+    assert sorted((row["name"], row["project_id"], row["version"], row["archived"]) for row in rows) == sorted([
+        ("elt", project_id, 1, False), ("etl", project_id, 1, True), ("etl", project_id, 2, False),
+        ("etl", other_id, 1, False),
+    ])  # fmt: skip
+    assert len({row["version_group_id"] for row in rows}) == len({row["flow_group_id"] for row in rows}) == 3
 
 
 async def test_concurrent_registrations_get_one_version_each(api: Automations) -> None:

@@ -10,7 +10,7 @@ from automations.api.fields import mutation, optional
 from automations.api.payloads import IdPayload, SuccessPayload
 from automations.api.scalars import Json
 from automations.orchestration import runs
-from automations.orchestration.runs import NewState
+from automations.orchestration.transitions import NewState
 
 
 @strawberry.input(name="create_flow_run_input", description="A run to schedule. Give flow_id or version_group_id.")
@@ -50,6 +50,21 @@ class CancelFlowRunInput(FlowRunInput):
 
 @strawberry.input(name="delete_flow_run_input", description="A run to delete.")
 class DeleteFlowRunInput(FlowRunInput):
+    pass
+
+
+@strawberry.input(name="set_flow_run_name_input", description="Another name for a run.")
+class SetFlowRunNameInput(FlowRunInput):
+    name: str = strawberry.field(description="The name.")
+
+
+@strawberry.input(name="set_flow_run_labels_input", description="Other labels for a run.")
+class SetFlowRunLabelsInput(FlowRunInput):
+    labels: list[str] = strawberry.field(description="Labels that its agent must have.")
+
+
+@strawberry.input(name="update_flow_run_heartbeat_input", description="A run whose process lives.")
+class UpdateFlowRunHeartbeatInput(FlowRunInput):
     pass
 
 
@@ -102,7 +117,7 @@ class FlowRunMutations:
             await runs.set_flow_run_states(
                 connection, context.tenant_id, new_states, agent_id=context.agent_id, now=datetime.now(UTC)
             )
-        return SetFlowRunStatesPayload(states=[SetFlowRunStatePayload(id=item.flow_run_id) for item in new_states])
+        return SetFlowRunStatesPayload(states=[SetFlowRunStatePayload(id=item.run_id) for item in new_states])
 
     @mutation("Cancel a run: a Running one is asked to stop, another is Cancelled, a finished one stays.", by=EDITORS)
     async def cancel_flow_run(self, info: strawberry.Info, input: CancelFlowRunInput) -> RunStatePayload | None:
@@ -111,6 +126,28 @@ class FlowRunMutations:
                 connection, info.context.tenant_id, input.flow_run_id, message="Flow run was cancelled"
             )
         return RunStatePayload(state=state)
+
+    @mutation("Give a run another name.", by=AGENTS)
+    async def set_flow_run_name(self, info: strawberry.Info, input: SetFlowRunNameInput) -> SuccessPayload | None:
+        async with info.context.database.connection() as connection:
+            await runs.set_flow_run_name(connection, info.context.tenant_id, input.flow_run_id, input.name)
+        return SuccessPayload()
+
+    @mutation("Give a run other labels.", by=EDITORS)
+    async def set_flow_run_labels(self, info: strawberry.Info, input: SetFlowRunLabelsInput) -> SuccessPayload | None:
+        async with info.context.database.connection() as connection:
+            await runs.set_flow_run_labels(connection, info.context.tenant_id, input.flow_run_id, input.labels)
+        return SuccessPayload()
+
+    @mutation("Say that a run's process lives.", by=AGENTS)
+    async def update_flow_run_heartbeat(
+        self, info: strawberry.Info, input: UpdateFlowRunHeartbeatInput
+    ) -> SuccessPayload | None:
+        async with info.context.database.connection() as connection:
+            await runs.update_flow_run_heartbeat(
+                connection, info.context.tenant_id, input.flow_run_id, now=datetime.now(UTC)
+            )
+        return SuccessPayload()
 
     @mutation("Delete a run and its states.", by=EDITORS)
     async def delete_flow_run(self, info: strawberry.Info, input: DeleteFlowRunInput) -> SuccessPayload | None:

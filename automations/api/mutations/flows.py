@@ -1,5 +1,6 @@
 """Flows and their schedules."""
 
+from typing import Any
 from uuid import UUID
 
 import strawberry
@@ -8,8 +9,7 @@ from automations.access.roles import EDITORS
 from automations.api.fields import mutation, optional
 from automations.api.payloads import IdPayload, SuccessPayload
 from automations.api.scalars import Json
-from automations.orchestration import flows
-from automations.orchestration.repeats import once
+from automations.orchestration import flows, graphs
 
 
 @strawberry.input(name="create_flow_input", description="A flow to register.")
@@ -18,11 +18,49 @@ class CreateFlowInput:
     serialized_flow: Json = strawberry.field(
         description='The flow as its serialize() gives it; at least {"name": "…"}.'
     )
-    version_group_id: str | None = optional("The version group it is a new version of; a new group by default.")
+    version_group_id: str | None = optional(
+        "The version group it is a new version of; by default that of the project's flow of this name, or a new one."
+    )
     set_schedule_active: bool = strawberry.field(default=True, description="Whether its schedule makes runs.")
     description: str | None = optional("What it does.")
-    idempotency_key: str | None = optional(
-        "The newest version of the group with the same key is returned instead of a new one; without a group, the flow."
+    idempotency_key: str | None = optional("The newest version with the same key is returned instead of a new one.")
+
+
+@strawberry.input(
+    name="create_flow_from_compressed_string_input", description="A flow to register, compressed as clients send it."
+)
+class CreateFlowFromCompressedStringInput:
+    project_id: UUID = strawberry.field(description="The project it belongs to.")
+    serialized_flow: str = strawberry.field(
+        description="The flow as its serialize() gives it: JSON, by gzip, in base64."
+    )
+    version_group_id: str | None = optional("As for create_flow.")
+    set_schedule_active: bool = strawberry.field(default=True, description="Whether its schedule makes runs.")
+    description: str | None = optional("What it does.")
+    idempotency_key: str | None = optional("The newest version with the same key is returned instead of a new one.")
+
+
+@strawberry.input(name="archive_flow_input", description="A flow version that is done with.")
+class ArchiveFlowInput:
+    flow_id: UUID = strawberry.field(description="The flow.")
+
+
+@strawberry.input(name="delete_flow_input", description="A flow version to delete.")
+class DeleteFlowInput:
+    flow_id: UUID = strawberry.field(description="The flow.")
+
+
+@strawberry.input(name="register_tasks_input", description="Tasks of a flow, all or a part of them.")
+class RegisterTasksInput:
+    flow_id: UUID = strawberry.field(description="The flow.")
+    serialized_tasks: list[Json] = strawberry.field(description="The tasks as the flow's serialize() gives them.")
+
+
+@strawberry.input(name="register_edges_input", description="Edges of a flow, all or a part of them.")
+class RegisterEdgesInput:
+    flow_id: UUID = strawberry.field(description="The flow.")
+    serialized_edges: list[Json] = strawberry.field(
+        description="The edges as the flow's serialize() gives them; their tasks are registered already."
     )
 
 
@@ -40,26 +78,39 @@ class SetScheduleInactiveInput:
 class FlowMutations:
     @mutation("Register a flow. The id is that of the new version.", by=EDITORS)
     async def create_flow(self, info: strawberry.Info, input: CreateFlowInput) -> IdPayload | None:
-        tenant_id = info.context.tenant_id
-        async with info.context.database.transaction() as connection:
-            flow_id = await once(
-                connection,
-                tenant_id,
-                "flow",
-                # Of a new group, nothing else tells that it was asked for before.
-                None if input.version_group_id else input.idempotency_key,
-                lambda: flows.create_flow(
-                    connection,
-                    tenant_id,
-                    project_id=input.project_id,
-                    serialized_flow=input.serialized_flow,
-                    version_group_id=input.version_group_id,
-                    set_schedule_active=input.set_schedule_active,
-                    description=input.description,
-                    idempotency_key=input.idempotency_key,
-                ),
-            )
-        return IdPayload(id=flow_id)
+        return await _create_flow(info, input, input.serialized_flow)
+
+    @mutation("Register a flow that comes compressed. The id is that of the new version.", by=EDITORS)
+    async def create_flow_from_compressed_string(
+        self, info: strawberry.Info, input: CreateFlowFromCompressedStringInput
+    ) -> IdPayload | None:
+        return await _create_flow(info, input, flows.decompress(input.serialized_flow))
+
+    @mutation("Add tasks to a flow; those that it has already stay.", by=EDITORS)
+    async def register_tasks(self, info: strawberry.Info, input: RegisterTasksInput) -> SuccessPayload | None:
+        context = info.context
+        async with context.database.transaction() as connection:
+            await graphs.register_tasks(connection, context.tenant_id, input.flow_id, list(input.serialized_tasks))
+        return SuccessPayload()
+
+    @mutation("Add edges to a flow; those that it has already stay.", by=EDITORS)
+    async def register_edges(self, info: strawberry.Info, input: RegisterEdgesInput) -> SuccessPayload | None:
+        context = info.context
+        async with context.database.transaction() as connection:
+            await graphs.register_edges(connection, context.tenant_id, input.flow_id, list(input.serialized_edges))
+        return SuccessPayload()
+
+    @mutation("Archive a flow version: its schedule ends, and the runs that it made ahead are gone.", by=EDITORS)
+    async def archive_flow(self, info: strawberry.Info, input: ArchiveFlowInput) -> SuccessPayload | None:
+        async with info.context.database.connection() as connection:
+            await flows.archive_flow(connection, info.context.tenant_id, input.flow_id)
+        return SuccessPayload()
+
+    @mutation("Delete a flow version, its tasks and its runs.", by=EDITORS)
+    async def delete_flow(self, info: strawberry.Info, input: DeleteFlowInput) -> SuccessPayload | None:
+        async with info.context.database.connection() as connection:
+            await flows.delete_flow(connection, info.context.tenant_id, input.flow_id)
+        return SuccessPayload()
 
     @mutation("Switch a flow's schedule on.", by=EDITORS)
     async def set_schedule_active(self, info: strawberry.Info, input: SetScheduleActiveInput) -> SuccessPayload | None:
@@ -70,6 +121,23 @@ class FlowMutations:
         self, info: strawberry.Info, input: SetScheduleInactiveInput
     ) -> SuccessPayload | None:
         return await _set_schedule(info, input.flow_id, active=False)
+
+
+async def _create_flow(
+    info: strawberry.Info, input_: CreateFlowInput | CreateFlowFromCompressedStringInput, serialized_flow: Any
+) -> IdPayload:
+    async with info.context.database.transaction() as connection:
+        flow_id = await flows.create_flow(
+            connection,
+            info.context.tenant_id,
+            project_id=input_.project_id,
+            serialized_flow=serialized_flow,
+            version_group_id=input_.version_group_id,
+            set_schedule_active=input_.set_schedule_active,
+            description=input_.description,
+            idempotency_key=input_.idempotency_key,
+        )
+    return IdPayload(id=flow_id)
 
 
 async def _set_schedule(info: strawberry.Info, flow_id: UUID, *, active: bool) -> SuccessPayload:

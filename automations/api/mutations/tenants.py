@@ -1,11 +1,13 @@
 """Tenants and projects."""
 
+from uuid import UUID
+
 import strawberry
 
 from automations.access.roles import ADMINS, EDITORS
 from automations.api.context import RequestContext
 from automations.api.fields import mutation, optional
-from automations.api.payloads import IdPayload
+from automations.api.payloads import IdPayload, SuccessPayload
 from automations.errors import Forbidden
 from automations.orchestration import tenants
 from automations.orchestration.repeats import once
@@ -23,6 +25,12 @@ class CreateProjectInput:
     name: str = strawberry.field(description="Its name, unique in the tenant.")
     description: str | None = optional("What it is for.")
     idempotency_key: str | None = optional("The same key gives the same project.")
+    tenant_id: UUID | None = optional("Accepted and not used: the caller's tenant counts.")
+
+
+@strawberry.input(name="delete_project_input", description="A project to delete.")
+class DeleteProjectInput:
+    project_id: UUID = strawberry.field(description="The project.")
 
 
 @strawberry.type
@@ -54,3 +62,9 @@ class TenantMutations:
                 lambda: tenants.create_project(connection, tenant_id, name=input.name, description=input.description),
             )
         return IdPayload(id=project_id)
+
+    @mutation("Delete a project with its flows and their runs.", by=EDITORS)
+    async def delete_project(self, info: strawberry.Info, input: DeleteProjectInput) -> SuccessPayload | None:
+        async with info.context.database.connection() as connection:
+            await tenants.delete_project(connection, info.context.tenant_id, input.project_id)
+        return SuccessPayload()

@@ -34,7 +34,9 @@ CREATE TABLE public.edge (
     key text,
     mapped boolean NOT NULL DEFAULT false
 );
-CREATE INDEX edge_flow ON public.edge (flow_id);
+-- A registration that is sent again makes no second edge.
+CREATE UNIQUE INDEX edge_identity ON public.edge
+    (flow_id, upstream_task_id, downstream_task_id, coalesce(key, ''), mapped);
 CREATE INDEX edge_upstream ON public.edge (upstream_task_id);
 CREATE INDEX edge_downstream ON public.edge (downstream_task_id);
 
@@ -62,6 +64,10 @@ CREATE TABLE public.task_run (
     UNIQUE (flow_run_id, task_id, map_index)
 ) WITH (fillfactor = 80);
 CREATE INDEX task_run_task ON public.task_run (task_id);
+-- What agents ask for: task runs that are to be tried again.
+CREATE INDEX task_run_queue ON public.task_run (tenant_id, state_start_time) WHERE state_start_time IS NOT NULL;
+-- What tasks with a cache look for.
+CREATE INDEX task_run_cached ON public.task_run (tenant_id, cache_key, state_timestamp) WHERE state = 'Cached';
 
 CREATE TABLE public.task_run_state (
     id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
@@ -105,8 +111,8 @@ CREATE TRIGGER set_updated BEFORE UPDATE ON public.log FOR EACH ROW EXECUTE FUNC
 CREATE FUNCTION public.create_task_runs() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     WITH made AS (
-        INSERT INTO public.task_run (tenant_id, flow_run_id, task_id)
-        SELECT added.tenant_id, added.id, task.id
+        INSERT INTO public.task_run (tenant_id, flow_run_id, task_id, cache_key)
+        SELECT added.tenant_id, added.id, task.id, task.cache_key
         FROM added
         JOIN public.task ON task.flow_id = added.flow_id
         RETURNING tenant_id, id

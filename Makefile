@@ -28,6 +28,7 @@ check: $(VENV)/.dev ## Format, lint, types, layers, SQL in its place, schema dri
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m tests.sql_in_place
+	$(BIN)/python -m tests.breaking_changes
 	$(BIN)/python -m automations schema | diff -u schema.graphql - || { echo "schema.graphql is behind: run make schema"; exit 1; }
 	$(BIN)/python -m tests.sync_client | $(BIN)/ruff format --stdin-filename synchronous.py - | diff -u automations/client/synchronous.py - || { echo "the client without asyncio is behind: run make client"; exit 1; }
 

@@ -114,7 +114,7 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
             tenant_id = await ensure_default_tenant(connection)
             if keyring is not None and not await any_key(connection):
                 log.warning(
-                    "there is no API key yet", make_one="automations keys create NAME --role admin --all-tenants"
+                    "there is no API key yet", make_one="automations key create NAME --role admin --all-tenants"
                 )
         app.state.graphql = GraphQLEndpoint(
             Services(

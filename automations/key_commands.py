@@ -1,4 +1,4 @@
-"""`automations keys …`: API keys for those who have the database. The first one of an installation is made here."""
+"""`automations key …`: API keys for those who have the database. The first one of an installation is made here."""
 
 import argparse
 import asyncio
@@ -21,7 +21,7 @@ ACTOR = "command line"
 
 def add_key_commands(commands: Any, run: Callable[..., int]) -> None:
     """Add the commands to a parser's subparsers; `run` is called with the settings and the options."""
-    parser = commands.add_parser("keys", help="make, list and revoke API keys")
+    parser = commands.add_parser("key", help="make, list and revoke API keys")
     actions = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     create = actions.add_parser("create", help="make a key and print it, once")
@@ -31,14 +31,14 @@ def add_key_commands(commands: Any, run: Callable[..., int]) -> None:
     create.add_argument("--all-tenants", action="store_true", help="it may speak for every tenant")
     create.add_argument("--expires-in", metavar="TIME", help="how long it is valid, such as 12h or 90d (default: ever)")
     create.add_argument("--reads-secrets", action="store_true", help="flow runs read values of secrets with it")
-    create.set_defaults(command=run, key_command=create_key, operation="keys create")
+    create.set_defaults(command=run, key_command=create_key, operation="key create")
 
     list_ = actions.add_parser("list", help="list the keys of all tenants")
-    list_.set_defaults(command=run, key_command=list_keys, operation="keys list")
+    list_.set_defaults(command=run, key_command=list_keys, operation="key list")
 
     revoke = actions.add_parser("revoke", help="refuse a key from now on")
     revoke.add_argument("id", help="its id, as list shows it")
-    revoke.set_defaults(command=run, key_command=revoke_key, operation="keys revoke")
+    revoke.set_defaults(command=run, key_command=revoke_key, operation="key revoke")
     for command in (create, list_, revoke):
         command.add_argument("--data-dir", help="folder of the embedded PostgreSQL")
 
@@ -99,7 +99,7 @@ async def revoke_key(connection: DedicatedConnection, options: argparse.Namespac
         if str(key["id"]) == options.id:
             await keys.delete_key(connection, key["tenant_id"], key["id"], by_all_tenants=True)
             return f"{key['name']} is revoked\n"
-    raise InvalidInput(f"There is no key {options.id[:50]!r}: automations keys list shows their ids.")
+    raise InvalidInput(f"There is no key {options.id[:50]!r}: automations key list shows their ids.")
 
 
 async def _tenant(connection: DedicatedConnection, slug: str | None) -> UUID:

@@ -34,7 +34,7 @@ async def test_examples_run_one_after_the_other(database_url: str, tmp_path: Pat
     assert answers[0]["data"]["auth_info"]["role"] == "admin"
     assert answers[2]["data"]["tenant"] == [{"slug": "research"}]
     assert [row["operation"] for row in answers[3]["data"]["audit_event"]] == [
-        "keys create", "create_api_key", "keys create",
+        "key create", "create_api_key", "key create",
     ]  # fmt: skip
     assert re.search(r"(?m)^\S+ +default +agents +agent +automations_", out.decode())
 

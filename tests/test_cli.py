@@ -54,10 +54,10 @@ def complaint(done: Done) -> str:
         [],
         ["serve"],
         ["migrate"],
-        ["keys"],
-        ["keys", "create"],
-        ["keys", "list"],
-        ["keys", "revoke"],
+        ["key"],
+        ["key", "create"],
+        ["key", "list"],
+        ["key", "revoke"],
         ["schema"],
         ["demo"],
         ["apply"],
@@ -139,8 +139,8 @@ async def test_server_that_asks_for_keys_says_how_to_make_the_first_one(tmp_path
     for has_key in (False, True):
         server = await ServerProcess.start(tmp_path, database_url, auth="on", log_format="json")
         await server.stop()
-        assert any("automations keys create" in line for line in server.log) is not has_key
-        await automations("keys", "create", "first", "--role", "admin", database_url=database_url)
+        assert any("automations key create" in line for line in server.log) is not has_key
+        await automations("key", "create", "first", "--role", "admin", database_url=database_url)
 
 
 async def test_migrate_says_what_it_did(empty_database_url: str) -> None:

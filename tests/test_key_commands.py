@@ -1,4 +1,4 @@
-"""`automations keys`: the first key of an installation, and what an operator sees of the others."""
+"""`automations key`: the first key of an installation, and what an operator sees of the others."""
 
 import re
 from pathlib import Path
@@ -12,8 +12,8 @@ from tests.test_cli import Done, automations, complaint
 
 
 async def keys(database_url: str, *arguments: str) -> Done:
-    """`automations keys` over this database."""
-    return await automations("keys", *arguments, database_url=database_url)
+    """`automations key` over this database."""
+    return await automations("key", *arguments, database_url=database_url)
 
 
 async def test_first_key_is_made_used_and_revoked(empty_database_url: str, tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ async def test_first_key_is_made_used_and_revoked(empty_database_url: str, tmp_p
 async def test_commands_are_noted(database_url: str, connection: DedicatedConnection) -> None:
     await keys(database_url, "create", "ci", "--role", "agent", "--reads-secrets")
     [row] = await connection.fetch("SELECT * FROM automations.audit_event")
-    assert (row["actor"], row["operation"], row["table_name"]) == ("command line", "keys create", "api_key")
+    assert (row["actor"], row["operation"], row["table_name"]) == ("command line", "key create", "api_key")
 
 
 @pytest.mark.parametrize(

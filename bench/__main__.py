@@ -19,7 +19,19 @@ import uvloop
 
 from automations.logs import configure_logs
 from automations.postgres import EmbeddedPostgres
-from bench import deliveries, evaluator, heartbeats, idle, latency, reads, start, subscriptions, throughput, timers
+from bench import (
+    deliveries,
+    evaluator,
+    heartbeats,
+    idle,
+    latency,
+    orchestration,
+    reads,
+    start,
+    subscriptions,
+    throughput,
+    timers,
+)
 from bench.outcome import Outcome, rounded
 from bench.rig import POSTGRES, Rig, busy_seconds
 
@@ -33,6 +45,7 @@ BENCHMARKS: dict[str, Callable[[Rig], Awaitable[Outcome]]] = {
     "evaluator": evaluator.run,
     "timers": timers.run,
     "heartbeats": heartbeats.run,
+    "orchestration": orchestration.run,
     "deliveries": deliveries.run,
     "reads": reads.run,
     "subscriptions": subscriptions.run,

@@ -39,6 +39,7 @@ QUERIES: dict[str, Roles] = {
     "hello": EVERYBODY,
     "api": EVERYBODY,
     "auth_info": EVERYBODY,
+    "get_task_run_info": AGENTS,
     "reference_data": EVERYBODY,
     "secret_names": VIEWERS,
 }

@@ -5,7 +5,7 @@ from typing import Any
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
-from automations.access.roles import AGENTS, EVERYBODY, VIEWERS
+from automations.access.roles import EVERYBODY, VIEWERS
 from automations.api.about import api_info, auth_info, reference_data
 from automations.api.fields import query
 from automations.api.mutations.actions import ActionMutations
@@ -44,7 +44,7 @@ _query_fields: dict[str, Any] = {
     **query("auth_info", auth_info, "Who asks.", by=EVERYBODY),
     **query("api", api_info, "What answers.", by=EVERYBODY),
     **query("reference_data", reference_data, "What states there are.", by=EVERYBODY),
-    **query("get_task_run_info", task_run_info, "The state of a task run, or null.", by=AGENTS),
+    **query("get_task_run_info", task_run_info, "The state of a task run, or null.", by=EVERYBODY),
     **read_fields(),
 }
 

@@ -39,7 +39,7 @@ QUERIES: dict[str, Roles] = {
     "hello": EVERYBODY,
     "api": EVERYBODY,
     "auth_info": EVERYBODY,
-    "get_task_run_info": AGENTS,
+    "get_task_run_info": EVERYBODY,
     "reference_data": EVERYBODY,
     "secret_names": VIEWERS,
 }
@@ -55,13 +55,24 @@ MUTATIONS: dict[str, Roles] = {
             "create_flow_sla_config", "create_flow_group_sla",
             "set_secret", "delete_secret",
             "test_action", "test_automation", "redeliver",
-            "create_project", "create_flow", "set_schedule_active", "set_schedule_inactive",
-            "create_flow_run", "cancel_flow_run", "delete_flow_run",
+            "create_project", "delete_project",
+            "create_flow", "create_flow_from_compressed_string", "register_tasks", "register_edges",
+            "archive_flow", "delete_flow", "set_schedule_active", "set_schedule_inactive",
+            "create_flow_run", "cancel_flow_run", "delete_flow_run", "set_flow_run_labels",
             "create_agent_config", "update_agent_config", "delete_agent_config", "delete_agent",
         ),
         EDITORS,
     ),
-    **dict.fromkeys(("set_flow_run_states", "register_agent", "get_runs_in_queue"), AGENTS),
+    **dict.fromkeys(
+        (
+            "register_agent", "get_runs_in_queue",
+            "set_flow_run_states", "set_flow_run_name", "update_flow_run_heartbeat",
+            "get_or_create_task_run", "get_or_create_task_run_info",
+            "set_task_run_states", "set_task_run_name", "update_task_run_heartbeat",
+            "write_run_logs",
+        ),
+        AGENTS,
+    ),
     "preview_message": VIEWERS,
 }  # fmt: skip
 
@@ -130,7 +141,8 @@ def reads() -> Iterator[tuple[str, Roles]]:
         yield f"{{ {name}_aggregate {{ __typename }} }}", roles
     for name, roles in QUERIES.items():
         inner = "" if name in {"hello", "secret_names"} else " { __typename }"
-        yield f"{{ {name}{inner} }}", roles
+        given = f'(task_run_id: "{NIL}")' if name == "get_task_run_info" else ""
+        yield f"{{ {name}{given}{inner} }}", roles
 
 
 @pytest.mark.parametrize("role", Role)

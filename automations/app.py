@@ -27,6 +27,7 @@ from automations.delivery.rates import Circuit, most_at_once_of, rates_of
 from automations.engine.agents import AgentGroups
 from automations.engine.changes import ChangeFeed
 from automations.engine.evaluator import Evaluator
+from automations.engine.heartbeats import Heartbeats
 from automations.engine.sla import SlaTimers
 from automations.hosts import HostCheck, is_loopback
 from automations.http import Http
@@ -98,12 +99,14 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
     changes = ChangeFeed(database)
     hub = Hub(database, changes, most_rows=settings.max_rows)
     keyring = Keyring(database) if settings.asks_for_keys(loopback=is_loopback(settings.host)) else None
-    parts: list[Evaluator | SlaTimers | AgentGroups | ChangeFeed | Keyring] = [
+    parts: list[Evaluator | SlaTimers | AgentGroups | Heartbeats | ChangeFeed | Keyring] = [
         evaluator,
         sla_timers,
         agent_groups,
         changes,
     ]
+    if settings.heartbeat_seconds:
+        parts.append(Heartbeats(database, silent_seconds=settings.heartbeat_seconds))
     if keyring is not None:
         parts.append(keyring)
 

@@ -277,6 +277,11 @@ class Settings:
     poll_seconds: float = _setting(
         0.25, _number(float, 0.01, 60), "How often the loops look for work that nobody woke them for."
     )
+    heartbeat_seconds: float = _setting(
+        120.0,
+        _number(float, 0, 86_400),
+        "After how long without a heartbeat a running flow run is ended: its process has died; 0 never ends one.",
+    )
     shutdown_seconds: float = _setting(20.0, _number(float, 0, 300), "How long a stop waits for sends under way.")
     max_depth: int = _setting(8, _number(int, 1, 100), "How many automations may set one another off in a chain.")
     log_format: str = _setting("auto", _choice("auto", "human", "json"), "auto: human on a terminal, else JSON.")

@@ -1,13 +1,14 @@
 """Real agents execute real runs."""
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import orjson
 import psutil
 
 from automations.database import DedicatedConnection
-from tests.harness import Automations, eventually
+from tests.harness import Automations, eventually, running
 from tests.prefect.client import Prefect
 from tests.receivers import Receiver
 
@@ -185,9 +186,35 @@ async def test_run_that_is_late_to_finish_is_cancelled_by_its_automation(server:
         await eventually(lambda: _gone(run["id"]), SECONDS)
 
 
+async def test_run_whose_process_is_killed_is_heard_of(database_url: str, prefect: Prefect, tmp_path: Path) -> None:
+    async with running(database_url, tmp_path, heartbeat_seconds=5) as server:
+        prefect.api = server.url
+        flow = (await prefect.register("long"))["long"]
+        async with prefect.agent():
+            run = await reach(server, await server.run(flow), "Running")
+
+            async def beats() -> bool:
+                shown = await show(server, run["id"])
+                at_work = children(shown, "sleep-1") == [(-1, "Running")]
+                return bool(at_work and shown["heartbeat"] and shown["heartbeat"] > shown["start_time"])
+
+            await eventually(beats, SECONDS)
+            processes = _processes(run["id"])
+            assert processes
+            for process in processes:
+                process.kill()
+            run = await reach(server, run["id"], "Failed")
+            assert run["state_message"].startswith("No heartbeat detected")
+            assert children(run, "sleep-1") == [(-1, "Failed")]
+
+
 async def _gone(flow_run_id: str) -> bool:
     """Whether no process executes the run any more."""
-    return not [
+    return not _processes(flow_run_id)
+
+
+def _processes(flow_run_id: str) -> list[psutil.Process]:
+    return [
         process for process in psutil.process_iter(["environ"])
         if (process.info["environ"] or {}).get("PREFECT__CONTEXT__FLOW_RUN_ID") == flow_run_id
     ]  # fmt: skip

@@ -20,6 +20,7 @@ def test_every_event_has_a_headline_and_facts() -> None:
 def test_facts_are_those_of_the_event() -> None:
     assert dict(facts(sample_event(FLOW_SLA_FAILED)))["After"] == "600 seconds"
     assert dict(facts(sample_event(AGENT_SLA_FAILED))) == {
+        "Agents": "kubernetes-eu",
         "Agent config": "a4b5c6d7-e8f9-4a0b-9c1d-2e3f4a5b6c08",
         "Healthy agents needed": "1",
         "Unhealthy agents": "91b2c3d4-e5f6-4a7b-8c9d-0e1f2a3b4c07",

@@ -25,7 +25,10 @@ NOT_AUDITED = {
     "test_action", "test_automation", "preview_message", "redeliver", "create_tenant", "create_project", "create_flow",
     "set_schedule_active", "set_schedule_inactive", "create_flow_run", "set_flow_run_states", "cancel_flow_run",
     "delete_flow_run", "register_agent", "get_runs_in_queue", "delete_agent", "create_agent_config",
-    "update_agent_config", "delete_agent_config",
+    "update_agent_config", "delete_agent_config", "archive_flow", "create_flow_from_compressed_string", "delete_flow",
+    "delete_project", "get_or_create_task_run", "get_or_create_task_run_info", "register_edges", "register_tasks",
+    "set_flow_run_labels", "set_flow_run_name", "set_task_run_name", "set_task_run_states", "update_flow_run_heartbeat",
+    "update_task_run_heartbeat", "write_run_logs",
 }  # fmt: skip
 
 QUIET = {"slack_notification": {"webhook_url_secret": "NEVER"}}

@@ -50,6 +50,12 @@ function few(items: string[]): string {
   return items.length > 2 ? `${items[0]} and ${items.length - 1} more` : listed(items);
 }
 
+/** "tell #data on Slack"; a name that says Slack already is enough. */
+function told(name: string | null, where: string): string {
+  if (!name) return `tell ${where}`;
+  return name.toLowerCase().includes(where.toLowerCase()) ? `tell ${name}` : `tell ${name} on ${where}`;
+}
+
 export const ACTION_KINDS: ActionKind[] = [
   {
     key: "slack_notification",
@@ -57,7 +63,7 @@ export const ACTION_KINDS: ActionKind[] = [
     name: "Slack",
     does: "Tell a channel",
     icon: "chat",
-    phrase: (name) => (name ? `tell ${name} on Slack` : "tell Slack"),
+    phrase: (name) => told(name, "Slack"),
     fields: [
       {
         name: "webhook_url_secret",
@@ -85,7 +91,7 @@ export const ACTION_KINDS: ActionKind[] = [
     name: "Microsoft Teams",
     does: "Post a card to a channel",
     icon: "people",
-    phrase: (name) => (name ? `tell ${name} on Teams` : "tell Teams"),
+    phrase: (name) => told(name, "Teams"),
     fields: [
       {
         name: "webhook_url_secret",

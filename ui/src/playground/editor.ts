@@ -21,6 +21,11 @@ async function send(operation: Operation) {
 export function show(root: HTMLElement | null): void {
   if (!root) return;
   root.replaceChildren();
-  const props = { fetcher: send, defaultTabs: EXAMPLES.map((query) => ({ query })), defaultEditorToolsVisibility: false };
+  const props = {
+    fetcher: send,
+    defaultTabs: EXAMPLES.map((query) => ({ query })),
+    defaultEditorToolsVisibility: false,
+    visiblePlugin: "Documentation Explorer",
+  };
   createRoot(root).render(createElement(GraphiQL, props));
 }

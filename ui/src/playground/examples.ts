@@ -6,7 +6,12 @@ query WhatHappened {
     created
     event
     automation { name }
-    deliveries { status reason waits_for attempts { number outcome status_code answer } }
+    deliveries {
+      status
+      reason
+      waits_for
+      attempts { number outcome status_code answer }
+    }
   }
 }
 `,

@@ -8,10 +8,10 @@ UV := uv==0.13.9
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench schema ui client lock
+.PHONY: help run demo test check bench schema ui client pictures lock
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*?## ' $(MAKEFILE_LIST) | sort | awk -F ':.*?## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*?## ' $(MAKEFILE_LIST) | sort | awk -F ':.*?## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 run: $(VENV)/.run ## Start the server with its own PostgreSQL and print its URLs (ARGS="--port 4300")
 	@$(BIN)/python ui/build.py || echo "The server starts without it."
@@ -46,6 +46,9 @@ client: $(VENV)/.dev ## Write the client without asyncio, of the one for asyncio
 
 ui: $(VENV)/.run ## Build the page (make run does it by itself)
 	@$(BIN)/python ui/build.py
+
+pictures: $(VENV)/.dev ui ## Take the pictures of docs/page.md anew
+	@AUTOMATIONS_PICTURES=docs/page $(BIN)/python -m pytest -q tests/page/test_pictures.py
 
 lock: $(VENV)/.dev ## Lock the newest allowed dependencies, with hashes
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --upgrade pyproject.toml -o requirements.lock

@@ -29,9 +29,7 @@ async def test_first_visit_leads_to_a_message_in_slack(visitor: Visitor, server:
         await visitor.see("Look at amber-otter")
         await visitor.press("Save")
         await visitor.see("It watches from now on")
-        await expect(visitor.page.get_by_role("link", name=re.compile("Edit:"))).to_have_text(
-            "When a run of etl fails, tell Slack"
-        )
+        await expect(visitor.page.locator(".words")).to_have_text("When a run of etl fails, tell Slack")
 
         await server.set_state(await server.run(flow, flow_run_name="nightly"), "Failed", "disk full")
         [sent] = await slack.wait_for(1)
@@ -58,6 +56,7 @@ async def test_keyboard_alone_makes_an_automation(visitor: Visitor, server: Auto
     keyboard = visitor.page.keyboard
     await visitor.tab_to("Start from nothing")
     await keyboard.press("Enter")
+    await expect(visitor.page.get_by_role("heading", name="New automation")).to_be_focused()
     await visitor.tab_to("What to watch")
     await keyboard.press("Enter")
     await expect(visitor.page.get_by_label("Search flows by name")).to_be_focused()
@@ -90,7 +89,7 @@ async def test_edit_pause_duplicate_and_undo_of_a_delete_keep_the_automation(
     visitor: Visitor, server: Automations
 ) -> None:
     made = await server.automation({"webhook": {"url": "https://example.com/a"}}, name="Tell the dashboard")
-    await visitor.press("Edit: Tell the dashboard", role="link")
+    await visitor.press("When a run of any flow fails", role="link", exact=False)
     await visitor.press("What happens: fails")
     await visitor.press("succeeds", exact=False)
     await visitor.press("Save")
@@ -219,4 +218,4 @@ async def test_playground_runs_an_example(visitor: Visitor) -> None:
     await visitor.page.locator(".CodeMirror-line", has_text="WhatHappened").wait_for()
     await visitor.page.get_by_role("button", name=re.compile("Execute query")).click()
     await visitor.page.locator(".result-window .CodeMirror-line", has_text="firing").wait_for()
-    await visitor.see("Documentation Explorer")
+    await visitor.see("All Schema Types")

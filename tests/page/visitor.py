@@ -12,6 +12,7 @@ AXE = Path(__file__).parents[2] / "ui" / "node_modules" / "axe-core" / "axe.min.
 _MOST_TABS = 80
 _FOCUSED = """() => {
     const it = document.activeElement;
+    if (it === document.body) return '';
     const label = it.labels && it.labels[0] ? it.labels[0].textContent : '';
     return (it.getAttribute('aria-label') || label || it.textContent || it.getAttribute('placeholder') || '').trim();
 }"""
@@ -67,6 +68,7 @@ class Visitor:
 
     async def serious_faults(self) -> list[str]:
         """What axe finds wrong with the view that is serious or critical."""
+        await self.page.evaluate("() => Promise.all(document.getAnimations().map((each) => each.finished))")
         await self.page.evaluate(AXE.read_text())
         found = await self.page.evaluate("() => axe.run({resultTypes: ['violations']})")
         return [

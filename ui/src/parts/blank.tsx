@@ -29,7 +29,8 @@ export function Blank({ label, value, empty, locked, plain, startOpen, children 
   useEffect(() => {
     if (!open) return;
     const box = panel.current;
-    box?.querySelector<HTMLElement>("[autofocus], input, button[aria-pressed=true], button")?.focus({ preventScroll: true });
+    const first = ["[autofocus]", "[aria-pressed=true]", "input, button"].map((what) => box?.querySelector<HTMLElement>(what));
+    first.find(Boolean)?.focus({ preventScroll: true });
     if (box) {
       const { left, width } = box.getBoundingClientRect();
       const over = left + width - document.documentElement.clientWidth + 12;

@@ -1,3 +1,4 @@
+import { DOC_EXPLORER_PLUGIN } from "@graphiql/plugin-doc-explorer";
 import { GraphiQL } from "graphiql";
 import "graphiql/style.css";
 import { createElement } from "react";
@@ -25,7 +26,7 @@ export function show(root: HTMLElement | null): void {
     fetcher: send,
     defaultTabs: EXAMPLES.map((query) => ({ query })),
     defaultEditorToolsVisibility: false,
-    visiblePlugin: "Documentation Explorer",
+    visiblePlugin: DOC_EXPLORER_PLUGIN,
   };
   createRoot(root).render(createElement(GraphiQL, props));
 }

@@ -192,7 +192,7 @@ function AutomationCard({ row, names }: { row: AutomationRow; names: Names }) {
       <div class="body">
         {draft.name !== null && <p class="name">{draft.name}</p>}
         <p class="words">
-          <a href={link(`automations/${row.id}`)} aria-label={`Edit: ${draft.name ?? words}`}>
+          <a href={link(`automations/${row.id}`)}>
             {whenPieces(draft).map((piece, at) => (piece.strong ? <b key={at}>{piece.text}</b> : piece.text))},{" "}
             <b>{listed(draft.actions.map(actionWords))}</b>
           </a>

@@ -218,4 +218,5 @@ async def test_playground_runs_an_example(visitor: Visitor) -> None:
     await visitor.page.locator(".CodeMirror-line", has_text="WhatHappened").wait_for()
     await visitor.page.get_by_role("button", name=re.compile("Execute query")).click()
     await visitor.page.locator(".result-window .CodeMirror-line", has_text="firing").wait_for()
+    await visitor.press("Show Documentation Explorer")
     await visitor.see("All Schema Types")

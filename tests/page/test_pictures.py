@@ -46,7 +46,9 @@ async def test_pictures_of_the_main_views(visitor: Visitor, server: Automations)
         await visitor.go("#/actions")
         await _take(visitor, "actions", "Used by")
         await visitor.go("playground")
-        await visitor.page.wait_for_timeout(1500)
+        await visitor.press("Show Documentation Explorer")
+        await visitor.page.get_by_role("button", name="Execute query").click()
+        await visitor.page.locator(".result-window .CodeMirror-line", has_text="firing").wait_for()
         await _take(visitor, "playground", "All Schema Types")
 
 

@@ -21,6 +21,13 @@ export function absolute(at: string): string {
   return new Date(at).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
 }
 
+/** A text of the server's with its times as people here write them. */
+export function localTimes(text: string): string {
+  return text.replace(/\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)/g, (at) =>
+    new Date(at).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" }),
+  );
+}
+
 export function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }

@@ -3,7 +3,7 @@
 const ACTION = "id name action_type action_config inline problems paused_reason";
 const AUTOMATION = `id name description enabled event_type event actions { ${ACTION} }
   firings(where: {is_test: {_eq: false}}, order_by: {created: desc}, limit: 1) { id created }
-  deliveries(where: {is_test: {_eq: false}}, order_by: {created: desc}, limit: 14) { id status created }`;
+  deliveries(where: {is_test: {_eq: false}}, order_by: {created: desc}, limit: 14) { id status created attempt_count }`;
 const DELIVERY = `id created status action_type destination target attempt_count due_at finished_at status_code reason
   waits_for is_test redelivery_of automation { id name deleted_at } action { id name }
   firing { id event_type event flow_run { id name flow { name } } }`;

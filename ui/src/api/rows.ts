@@ -37,7 +37,7 @@ export interface AutomationRow {
   event: EventRow;
   actions: ActionRow[];
   firings: { id: string; created: string }[];
-  deliveries: { id: string; status: Status; created: string }[];
+  deliveries: { id: string; status: Status; created: string; attempt_count: number }[];
 }
 
 export interface FlowRow {

@@ -30,9 +30,14 @@ export type Health = "delivering" | "failing" | "never fired" | "needs attention
 
 export function healthOf(row: AutomationRow): Health {
   if (row.actions.some((action) => action.problems.length || action.paused_reason)) return "needs attention";
-  const ended = row.deliveries.find((item) => item.status === "DELIVERED" || item.status === "FAILED");
-  if (!ended) return row.deliveries.length ? "waiting" : "never fired";
-  return ended.status === "FAILED" ? "failing" : "delivering";
+  if (!row.deliveries.length) return "never fired";
+  // One that was tried and waits for its next try has failed so far.
+  const tried = row.deliveries.find((item) => item.status === "DELIVERED" || isFailing(item));
+  return tried ? (isFailing(tried) ? "failing" : "delivering") : "waiting";
+}
+
+function isFailing(delivery: AutomationRow["deliveries"][number]): boolean {
+  return delivery.status === "FAILED" || (delivery.status === "PENDING" && delivery.attempt_count > 0);
 }
 
 const HEALTH_TONES: Record<Health, string> = {

@@ -1,4 +1,3 @@
-import { DOC_EXPLORER_PLUGIN } from "@graphiql/plugin-doc-explorer";
 import { GraphiQL } from "graphiql";
 import "graphiql/style.css";
 import { createElement } from "react";
@@ -26,7 +25,6 @@ export function show(root: HTMLElement | null): void {
     fetcher: send,
     defaultTabs: EXAMPLES.map((query) => ({ query })),
     defaultEditorToolsVisibility: false,
-    visiblePlugin: DOC_EXPLORER_PLUGIN,
   };
   createRoot(root).render(createElement(GraphiQL, props));
 }

@@ -8,6 +8,7 @@ import { Empty, Page, Problem } from "../parts/page";
 import { StatusBadge } from "../parts/status";
 import { Time } from "../parts/time";
 import { filter, link, parameters } from "../route";
+import { localTimes } from "../words";
 import { Select } from "./automations";
 
 const STEP = 50;
@@ -73,7 +74,7 @@ export function DeliveryList({ rows }: { rows: DeliveryRow[] }) {
             <span class="what">
               <b>{whatIsSent(row)}</b>
               <small>{becauseOf(row)}</small>
-              {(row.waits_for ?? (row.status === "DELIVERED" ? null : row.reason)) && <small class="why">{row.waits_for ?? row.reason}</small>}
+              {(row.waits_for ?? (row.status === "DELIVERED" ? null : row.reason)) && <small class="why">{row.waits_for ? `Waits for ${localTimes(row.waits_for)}` : row.reason}</small>}
             </span>
             <Time at={row.created} />
           </a>

@@ -10,7 +10,7 @@ import { StatusBadge } from "../parts/status";
 import { Time } from "../parts/time";
 import { toast } from "../parts/toast";
 import { go, link } from "../route";
-import { absolute, capital, took } from "../words";
+import { absolute, capital, localTimes, took } from "../words";
 import { whatIsSent } from "./activity";
 
 export function DeliveryView({ id }: { id: string }) {
@@ -63,7 +63,7 @@ function Facts({ row }: { row: DeliveryRow }) {
       {row.waits_for && (
         <>
           <dt>Waits for</dt>
-          <dd>{capital(row.waits_for)}</dd>
+          <dd>{capital(localTimes(row.waits_for))}</dd>
         </>
       )}
       {isOpen && row.due_at && (

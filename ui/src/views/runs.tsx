@@ -35,8 +35,9 @@ export function RunsView() {
             <a href={link(`runs/${run.id}`)}>
               <StateBadge state={run.state} />
               <span class="what">
-                <b>{run.flow?.name}</b>
-                <small>{run.name}</small>
+                <b>
+                  {run.flow?.name} <small>{run.name}</small>
+                </b>
                 {run.state_message && <small class="why">{run.state_message}</small>}
               </span>
               {run.firings_aggregate.aggregate.count > 0 && (

@@ -23,8 +23,8 @@ class PageBuildHook(BuildHookInterface[Any]):
 
     def _builder(self) -> ModuleType:
         spec = importlib.util.spec_from_file_location("page_build", Path(self.root) / "ui" / "build.py")
-        assert spec is not None
-        assert spec.loader is not None
+        if spec is None or spec.loader is None:
+            raise FileNotFoundError("ui/build.py")
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         return module

@@ -101,9 +101,7 @@ def _install_node() -> None:
 
 def _run(node: str, *arguments: str) -> None:
     environment = {**os.environ, "PATH": f"{Path(node).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
-    done = subprocess.run(
-        [node, *arguments], cwd=SOURCES, env=environment, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([node, *arguments], cwd=SOURCES, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise BuildError(f"{Path(arguments[0]).name} failed:\n{done.stdout}{done.stderr}".strip())
 

@@ -51,6 +51,13 @@ async def caller(browser: Browser, server: Automations) -> AsyncIterator[Visitor
         yield visitor
 
 
+@pytest.fixture
+async def guest(browser: Browser, guarded: Automations) -> AsyncIterator[Visitor]:
+    """Somebody at a server that asks for keys, who has none yet."""
+    async with _visit(await browser.new_context(), guarded) as visitor:
+        yield visitor
+
+
 @asynccontextmanager
 async def _visit(context: BrowserContext, server: Automations) -> AsyncIterator[Visitor]:
     context.set_default_timeout(15_000)

@@ -9,7 +9,9 @@ from tests.harness import Automations, eventually
 from tests.page.visitor import Visitor
 from tests.receivers import Receiver, reply
 
-AUTOMATIONS = "{ automation(where: {deleted_at: {_is_null: true}}) { id name enabled event actions { action_config } } }"
+AUTOMATIONS = (
+    "{ automation(where: {deleted_at: {_is_null: true}}) { id name enabled event actions { action_config } } }"
+)
 
 
 async def test_first_visit_leads_to_a_message_in_slack(visitor: Visitor, server: Automations) -> None:
@@ -172,6 +174,20 @@ async def test_saved_actions_and_secrets(visitor: Visitor, server: Automations) 
         await visitor.see("It watches from now on")
         await visitor.press("Actions", role="link")
         await visitor.see("Used by #data")
+
+
+async def test_a_key_signs_in_for_the_time_of_the_tab(guest: Visitor, guarded: Automations) -> None:
+    assert await guest.serious_faults() == []
+    await guest.page.get_by_label("API key").fill("wrong")
+    await guest.press("Sign in")
+    await guest.page.get_by_role("alert").wait_for()
+    await guest.page.get_by_label("API key").fill(guarded.headers["Authorization"].removeprefix("Bearer "))
+    await guest.press("Sign in")
+    await guest.see("Nothing is set up yet")
+    await guest.page.reload()
+    await guest.see("Nothing is set up yet")
+    await guest.press("Sign out")
+    await guest.page.get_by_label("API key").wait_for()
 
 
 async def test_nothing_serious_is_found_wrong_with_any_view(visitor: Visitor, server: Automations) -> None:

@@ -114,7 +114,7 @@ export function Builder({ start }: BuilderProps) {
       </details>
       <Problem text={problem} />
       <div class="bar">
-        <button type="submit" class="primary" disabled={busy} aria-describedby="lacks">
+        <button type="submit" class="primary" disabled={busy} aria-disabled={lacks.length > 0} aria-describedby="lacks">
           {busy ? "Saving …" : "Save"}
         </button>
         <a class="button" href="#/">

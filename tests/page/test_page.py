@@ -238,3 +238,16 @@ async def test_playground_runs_an_example(visitor: Visitor) -> None:
     await visitor.page.locator(".result-window .CodeMirror-line", has_text="firing").wait_for()
     await visitor.press("Show Documentation Explorer")
     await visitor.see("All Schema Types")
+
+
+async def test_playground_follows_a_subscription(visitor: Visitor, server: Automations) -> None:
+    await visitor.go("playground")
+    await visitor.page.locator(".CodeMirror-line", has_text="WhatHappened").wait_for()
+    await visitor.page.get_by_role("tab", name="Deliveries").click()
+    async with visitor.page.expect_response("**/graphql"):
+        await visitor.page.get_by_role("button", name=re.compile("Execute query")).click()
+    async with Receiver(reply(200, b"ok")) as receiver:
+        await server.automation({"webhook": {"url": receiver.url}})
+        await server.set_state(await server.run(await server.flow()), "Failed")
+        await visitor.page.locator(".result-window .CodeMirror-line", has_text="DELIVERED").wait_for()
+    await visitor.page.get_by_role("button", name=re.compile("Stop query")).click()

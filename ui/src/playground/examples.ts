@@ -35,6 +35,11 @@ mutation TellWhatFailed {
   }) { id warnings }
 }
 `,
+  `# Each delivery as it changes: run this, then let something happen.
+subscription Deliveries {
+  delivery_changed { status reason waits_for automation { name } }
+}
+`,
   `# How a message will read.
 mutation Preview {
   preview_message(input: {

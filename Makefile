@@ -30,7 +30,6 @@ check: $(VENV)/.dev ## Format, lint, types (the page's too), layers, SQL in its 
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m tests.sql_in_place
 	$(BIN)/python -m tests.breaking_changes
-	@if [ -d ui/node_modules/typescript ]; then cd ui && node node_modules/typescript/bin/tsc --noEmit; \
 	@if [ -d ui/node_modules/typescript ] && command -v node >/dev/null; then cd ui && node node_modules/typescript/bin/tsc --noEmit; \
 		else echo "The page's types are not checked: make ui first, with Node on PATH"; fi
 	$(BIN)/python -m automations schema | diff -u schema.graphql - || { echo "schema.graphql is behind: run make schema"; exit 1; }

@@ -8,12 +8,13 @@ UV := uv==0.13.9
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench schema client lock
+.PHONY: help run demo test check bench schema ui client pictures lock
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*?## ' $(MAKEFILE_LIST) | sort | awk -F ':.*?## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*?## ' $(MAKEFILE_LIST) | sort | awk -F ':.*?## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 run: $(VENV)/.run ## Start the server with its own PostgreSQL and print its URLs (ARGS="--port 4300")
+	@$(BIN)/python ui/build.py || echo "The server starts without it."
 	@exec $(BIN)/python -m automations serve $(ARGS)
 
 demo: $(VENV)/.run ## Watch it at work on simulated flows, through a kill -9 (ARGS=--quick)
@@ -22,13 +23,15 @@ demo: $(VENV)/.run ## Watch it at work on simulated flows, through a kill -9 (AR
 test: $(VENV)/.dev ## Run the tests (ARGS="tests/api -k hook")
 	@$(BIN)/python -m pytest -n 2 $(ARGS)
 
-check: $(VENV)/.dev ## Format, lint, types, layers, SQL in its place, schema drift
+check: $(VENV)/.dev ## Format, lint, types (the page's too), layers, SQL in its place, schema drift
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m tests.sql_in_place
 	$(BIN)/python -m tests.breaking_changes
+	@if [ -d ui/node_modules/typescript ] && command -v node >/dev/null; then cd ui && node node_modules/typescript/bin/tsc --noEmit; \
+		else echo "The page's types are not checked: make ui first, with Node on PATH"; fi
 	$(BIN)/python -m automations schema | diff -u schema.graphql - || { echo "schema.graphql is behind: run make schema"; exit 1; }
 	$(BIN)/python -m tests.sync_client | $(BIN)/ruff format --stdin-filename synchronous.py - | diff -u automations/client/synchronous.py - || { echo "the client without asyncio is behind: run make client"; exit 1; }
 
@@ -41,9 +44,16 @@ schema: $(VENV)/.run ## Write schema.graphql
 client: $(VENV)/.dev ## Write the client without asyncio, of the one for asyncio
 	$(BIN)/python -m tests.sync_client | $(BIN)/ruff format --stdin-filename synchronous.py - > automations/client/synchronous.py
 
+ui: $(VENV)/.run ## Build the page (make run does it by itself)
+	@$(BIN)/python ui/build.py
+
+pictures: $(VENV)/.dev ui ## Take the pictures of docs/page.md anew
+	@AUTOMATIONS_PICTURES=docs/page $(BIN)/python -m pytest -q tests/page/test_pictures.py
+
 lock: $(VENV)/.dev ## Lock the newest allowed dependencies, with hashes
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --upgrade pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --upgrade pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --upgrade requirements-ui.in -o requirements-ui.lock
 
 $(VENV)/.run: requirements.lock | $(VENV)/.uv
 	@echo "Installing the dependencies …"

@@ -40,6 +40,7 @@ from automations.request_ids import RequestIds
 from automations.settings import Settings
 from automations.trials import Trials
 from automations.vault import Vault
+from automations.web import page_routes
 
 log = structlog.get_logger(__name__)
 queries = load_queries("health")
@@ -164,6 +165,7 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
             Route("/graphql", _GraphQL()),
             WebSocketRoute("/graphql", _GraphQL()),
             Route("/", _GraphQL(), methods=["POST"]),
+            *page_routes(),
             Route("/healthz", _healthz),
             Route("/readyz", readyz),
         ],

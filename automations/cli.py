@@ -157,7 +157,13 @@ def _run_server(settings: Settings, bound: socket.socket, database_url: str) -> 
     gc.freeze()  # what the start made stays: the collector need not look at it again and again
     host, port = bound.getsockname()[:2]
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    server.run(app, bound, on_ready=lambda: log.info("ready", graphql=f"{address}/graphql", health=f"{address}/readyz"))
+    server.run(
+        app,
+        bound,
+        on_ready=lambda: log.info(
+            "ready", page=f"{address}/", graphql=f"{address}/graphql", health=f"{address}/readyz"
+        ),
+    )
 
 
 def _migrate(settings: Settings, _options: argparse.Namespace) -> int:

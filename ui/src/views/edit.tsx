@@ -1,0 +1,52 @@
+import { useMemo } from "preact/hooks";
+import { AUTOMATION_BY_ID } from "../api/documents";
+import { useLive } from "../api/live";
+import type { AutomationRow } from "../api/rows";
+import { Builder } from "../builder/builder";
+import { copyOf, draftOf, newDraft, RECIPES } from "../builder/draft";
+import { useNames } from "../parts/names";
+import { Page, Problem } from "../parts/page";
+import { link, parameters } from "../route";
+
+export function NewView() {
+  const from = parameters.value.get("from");
+  const recipe = RECIPES[parameters.value.get("recipe") ?? ""];
+  const start = useMemo(() => recipe?.draft() ?? newDraft(), [recipe]);
+  return from ? <Loaded id={from} copies /> : (
+    <Page title="New automation">
+      <Builder start={start} />
+    </Page>
+  );
+}
+
+export function EditView({ id }: { id: string }) {
+  return <Loaded id={id} />;
+}
+
+/** Loaded once: what others change meanwhile does not pull the form from under somebody's hands. */
+function Loaded({ id, copies }: { id: string; copies?: boolean }) {
+  const { data, error } = useLive<{ automation_by_pk: AutomationRow | null }>(AUTOMATION_BY_ID, { id }, 0);
+  const row = data?.automation_by_pk;
+  const names = useNames(row ? [row] : data && []);
+  const isReady = names !== undefined && row !== undefined && row !== null;
+  const start = useMemo(() => {
+    if (!isReady) return null;
+    const draft = draftOf(row, names);
+    return copies ? copyOf(draft) : draft;
+  }, [id, isReady]);
+  return (
+    <Page
+      title={copies ? "New automation" : "Automation"}
+      tools={
+        !copies && (
+          <a class="button" href={link("activity", { automation: id })}>
+            Its activity
+          </a>
+        )
+      }
+    >
+      <Problem text={error ?? (row === null ? "There is no such automation." : undefined)} />
+      {start && <Builder key={id} start={start} />}
+    </Page>
+  );
+}

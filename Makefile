@@ -48,7 +48,7 @@ ui: $(VENV)/.run ## Build the page (make run does it by itself)
 	@$(BIN)/python ui/build.py
 
 pictures: $(VENV)/.dev ui ## Take the pictures of docs/page.md anew
-	@AUTOMATIONS_PICTURES=docs/page $(BIN)/python -m pytest -q tests/page/test_pictures.py
+	@TESTS_PICTURES=docs/page $(BIN)/python -m pytest -q tests/page/test_pictures.py
 
 lock: $(VENV)/.dev ## Lock the newest allowed dependencies, with hashes
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --upgrade pyproject.toml -o requirements.lock

@@ -70,7 +70,9 @@ async def test_interrupted_demo_ends_what_it_began() -> None:
         assert process.stdout is not None
         text = ""
         while "kill -9" not in text:
-            text += (await process.stdout.readline()).decode()
+            line = (await process.stdout.readline()).decode()
+            assert line, f"the demo ended by itself:\n{text}"
+            text += line
         process.send_signal(signal.SIGINT)
         output, _ = await process.communicate()
     assert process.returncode == 130, text + output.decode()

@@ -1,6 +1,6 @@
 """A browser for the tests of the page, which are skipped where there is none, or no built page.
 
-`AUTOMATIONS_TESTS_NEED_PAGE=1` makes them fail instead. `CHROMIUM` names a browser that is not found by itself.
+`TESTS_NEED_PAGE=1` makes them fail instead. `CHROMIUM` names a browser that is not found by itself.
 """
 
 import os
@@ -16,7 +16,7 @@ from automations.web import STATIC
 from tests.harness import Automations
 from tests.page.visitor import Visitor
 
-NEEDED = "AUTOMATIONS_TESTS_NEED_PAGE"
+NEEDED = "TESTS_NEED_PAGE"
 
 
 @pytest.fixture(scope="session")

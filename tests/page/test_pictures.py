@@ -9,9 +9,9 @@ from tests.harness import Automations
 from tests.page.visitor import Visitor
 from tests.receivers import Receiver, in_turn, reply
 
-FOLDER = os.environ.get("AUTOMATIONS_PICTURES")
+FOLDER = os.environ.get("TESTS_PICTURES")
 
-pytestmark = pytest.mark.skipif(FOLDER is None, reason="AUTOMATIONS_PICTURES names no folder for the pictures")
+pytestmark = pytest.mark.skipif(FOLDER is None, reason="TESTS_PICTURES names no folder for the pictures")
 
 
 async def test_pictures_of_the_main_views(visitor: Visitor, server: Automations) -> None:

@@ -1,4 +1,4 @@
-"""Tests with the client from PyPI run where AUTOMATIONS_TEST_PREFECT is set: its installation takes minutes."""
+"""Tests with the client from PyPI run where TESTS_PREFECT is set: its installation takes minutes."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ from tests.harness import Automations
 from tests.prefect.client import Prefect
 from tests.prefect.wheel import interpreter
 
-VARIABLE = "AUTOMATIONS_TEST_PREFECT"
+VARIABLE = "TESTS_PREFECT"
 
 
 @pytest.fixture(scope="session")

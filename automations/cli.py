@@ -266,9 +266,12 @@ def _run_migrations(url: str) -> list[Migration]:
     async def run() -> list[Migration]:
         connection = await Database(url).dedicated()
         try:
-            return await migrate(connection)
-        finally:
-            await connection.close()
+            applied = await migrate(connection)
+        except BaseException:
+            connection.terminate()  # closing would wait for the statement under way: at a signal, for somebody's lock
+            raise
+        await connection.close()
+        return applied
 
     try:
         return asyncio.run(run())

@@ -35,6 +35,8 @@ _CONNECTION_LOST = (
 )
 # asyncpg has one class for a connection that is gone, a value that it cannot encode and a call that is a bug of ours.
 _CLOSED = ("connection is closed", "pool is closed", "pool is closing")
+# And one for a call on a connection whose server has just said goodbye: state 2 consumes that error, 'failed' is after it.
+_FAREWELL = ("another operation (2) is in progress", 'protocol is in the "failed" state')
 
 _SERVER_SETTINGS = {"application_name": "automations", "timezone": "UTC", "jit": "off"}
 
@@ -50,6 +52,8 @@ def is_connection_lost(error: BaseException) -> bool:
     """Whether the server or the connection to it went away, so that the same may work on another one."""
     if isinstance(error, asyncpg.InterfaceError):
         return not isinstance(error, ValueError) and any(text in str(error) for text in _CLOSED)
+    if isinstance(error, asyncpg.InternalClientError):
+        return any(text in str(error) for text in _FAREWELL)
     return isinstance(error, _CONNECTION_LOST)
 
 

@@ -32,7 +32,7 @@ async def give_back(ledger: Ledger) -> None:
 
 async def test_failures_in_a_row_open_it_and_nothing_is_claimed_until_then(ledger: Ledger) -> None:
     await ledger.owe(count=10)
-    start = datetime.now(UTC) + timedelta(seconds=1)
+    start = datetime.now(UTC) + timedelta(minutes=1)
     await fail(ledger, 2, at=start)
     known = await ledger.destination(NAME)
     assert (known["failures"], known["open_until"], known["reason"]) == (2, None, "It is down")
@@ -47,7 +47,7 @@ async def test_failures_in_a_row_open_it_and_nothing_is_claimed_until_then(ledge
 
 async def test_success_in_between_begins_the_count_anew(ledger: Ledger) -> None:
     await ledger.owe(count=10)
-    start = datetime.now(UTC) + timedelta(seconds=1)
+    start = datetime.now(UTC) + timedelta(minutes=1)
     await fail(ledger, 2, at=start)
     [first, *_] = (await ledger.claim(at=start)).claims
     await ledger.end([first], at=start, circuit=CIRCUIT)
@@ -59,7 +59,7 @@ async def test_success_in_between_begins_the_count_anew(ledger: Ledger) -> None:
 
 async def test_success_and_failures_of_one_batch_count_in_their_order(ledger: Ledger) -> None:
     await ledger.owe(count=4)
-    start = datetime.now(UTC) + timedelta(seconds=1)
+    start = datetime.now(UTC) + timedelta(minutes=1)
     claims = (await ledger.claim(at=start)).claims
     await ledger.end(claims[:2], "FAILS", at=start, circuit=CIRCUIT)
     await ledger.end(claims[2:3], at=after(start, 1), circuit=CIRCUIT)
@@ -69,7 +69,7 @@ async def test_success_and_failures_of_one_batch_count_in_their_order(ledger: Le
 
 async def test_one_at_a_time_tries_it_out_and_each_failure_doubles_the_rest(ledger: Ledger) -> None:
     await ledger.owe(count=10)
-    at = datetime.now(UTC) + timedelta(seconds=1)
+    at = datetime.now(UTC) + timedelta(minutes=1)
     await fail(ledger, 3, at=at)
     for rest in (60, 100, 100):
         at = (await ledger.destination(NAME))["open_until"]
@@ -88,7 +88,7 @@ async def test_one_at_a_time_tries_it_out_and_each_failure_doubles_the_rest(ledg
 
 async def test_failures_of_what_was_under_way_do_not_lengthen_the_rest(ledger: Ledger) -> None:
     await ledger.owe(count=10)
-    start = datetime.now(UTC) + timedelta(seconds=1)
+    start = datetime.now(UTC) + timedelta(minutes=1)
     claims = (await ledger.claim(at=start)).claims
     await ledger.end(claims[:3], "FAILS", at=start, circuit=CIRCUIT)
     await ledger.end(claims[3:], "FAILS", at=after(start, 5), circuit=CIRCUIT)
@@ -97,7 +97,7 @@ async def test_failures_of_what_was_under_way_do_not_lengthen_the_rest(ledger: L
 
 async def test_process_that_dies_while_it_tries_a_destination_out_blocks_it_no_longer(ledger: Ledger) -> None:
     await ledger.owe(count=5)
-    start = datetime.now(UTC) + timedelta(seconds=1)
+    start = datetime.now(UTC) + timedelta(minutes=1)
     await fail(ledger, 3, at=start)
     assert len((await ledger.claim(at=after(start, 30))).claims) == 1
     assert (await ledger.claim(at=after(start, 40))).claims == []
@@ -107,7 +107,7 @@ async def test_process_that_dies_while_it_tries_a_destination_out_blocks_it_no_l
 
 async def test_what_says_nothing_about_the_destination_changes_nothing(ledger: Ledger) -> None:
     await ledger.owe(count=5)
-    start = datetime.now(UTC) + timedelta(seconds=1)
+    start = datetime.now(UTC) + timedelta(minutes=1)
     await fail(ledger, 2, at=start)
     claims = (await ledger.claim(at=start)).claims
     await ledger.end(claims, None, at=start, circuit=CIRCUIT)
@@ -117,7 +117,7 @@ async def test_what_says_nothing_about_the_destination_changes_nothing(ledger: L
 async def test_rate_holds_after_a_circuit_closed(ledger: Ledger) -> None:
     rates = {"WebhookAction": Rate(1.0, 2)}
     await ledger.owe(count=10)
-    start = datetime.now(UTC) + timedelta(seconds=1)
+    start = datetime.now(UTC) + timedelta(minutes=1)
     await fail(ledger, 3, at=start)
     at = after(start, 30)
     [probe] = (await ledger.claim(at=at, rates=rates)).claims

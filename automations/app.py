@@ -1,8 +1,10 @@
 """The composition root: settings and a migrated database become a Starlette app whose lifespan runs the loops."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Protocol
+from uuid import UUID
 
 import structlog
 from starlette.applications import Starlette
@@ -46,106 +48,75 @@ log = structlog.get_logger(__name__)
 queries = load_queries("health")
 
 
+class Part(Protocol):
+    """A loop that runs as long as the process does."""
+
+    async def run(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
 def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starlette:
-    """The app of one process. The database must have been migrated."""
+    """The app of one process, with the roles that the settings give it. The database must have been migrated."""
     database = Database(database_url, pool_size=settings.database_pool_size)
+    links = Links(ui_url=settings.ui_url, flow_run=settings.flow_run_link, flow=settings.flow_link)
+    choices = Choices(
+        phone_country=settings.phone_country, twilio_url=settings.twilio_url, pagerduty_url=settings.pagerduty_url
+    )
     http = Http(
         allowed_networks=settings.sendable_networks(loopback=is_loopback(settings.host)),
         timeout_seconds=settings.send_timeout_seconds,
         connections_per_destination=settings.destination_concurrency,
     )
-    choices = Choices(
-        phone_country=settings.phone_country, twilio_url=settings.twilio_url, pagerduty_url=settings.pagerduty_url
-    )
-    links = Links(ui_url=settings.ui_url, flow_run=settings.flow_run_link, flow=settings.flow_link)
-    sender = Sender(
-        http=http,
-        vault=vault,
-        orchestration=LocalOrchestration(database),
-        links=links,
-        retry_seconds=settings.retry_seconds,
-        mail=Mail(_mailserver(settings), timeout_seconds=settings.send_timeout_seconds),
-        choices=choices,
-    )
-    dispatcher = Dispatcher(
-        database,
-        sender,
-        Destinations(
-            concurrency=settings.destination_concurrency,
-            total=settings.delivery_concurrency,
-            most_at_once=most_at_once_of(settings.destination_concurrencies, default=settings.destination_concurrency),
-        ),
-        rates=rates_of(settings.destination_rates),
-        circuit=Circuit(failures=settings.circuit_failures),
-        lease_seconds=settings.lease_seconds,
-        poll_seconds=settings.poll_seconds,
-        most_attempts=len(settings.retry_seconds) + 1,
-        shutdown_seconds=settings.shutdown_seconds,
-    )
-    sla_timers = SlaTimers(database, max_depth=settings.max_depth, on_deliveries=dispatcher.wake)
-    agent_groups = AgentGroups(database, max_depth=settings.max_depth, on_deliveries=dispatcher.wake)
-    evaluator = Evaluator(
-        database,
-        max_depth=settings.max_depth,
-        poll_seconds=settings.poll_seconds,
-        on_deliveries=dispatcher.wake,
-        on_timer=sla_timers.expect,
-    )
-    trials = Trials(
-        database,
-        wake=dispatcher.wake,
-        links=links,
-        send_timeout_seconds=settings.send_timeout_seconds,
-    )
+    dispatcher = None
+    if "delivery" in settings.roles:
+        dispatcher = _dispatcher(settings, database, vault=vault, http=http, links=links, choices=choices)
+    wake = _nobody_to_wake if dispatcher is None else dispatcher.wake
+    parts = _engine(settings, database, wake) if "engine" in settings.roles else []
     changes = ChangeFeed(database)
     hub = Hub(database, changes, most_rows=settings.max_rows)
     keyring = Keyring(database) if settings.asks_for_keys(loopback=is_loopback(settings.host)) else None
-    parts: list[Evaluator | SlaTimers | AgentGroups | Heartbeats | ChangeFeed | Keyring] = [
-        evaluator,
-        sla_timers,
-        agent_groups,
-        changes,
-    ]
-    if settings.heartbeat_seconds:
-        parts.append(Heartbeats(database, silent_seconds=settings.heartbeat_seconds))
-    if keyring is not None:
-        parts.append(keyring)
+    if "api" in settings.roles:
+        parts += [changes] if keyring is None else [changes, keyring]
+
+    def endpoint(tenant_id: UUID) -> GraphQLEndpoint:
+        services = Services(
+            database=database,
+            vault=vault,
+            trials=Trials(database, wake=wake, links=links, send_timeout_seconds=settings.send_timeout_seconds),
+            agent_queue=AgentQueue(database),
+            max_rows=settings.max_rows,
+            choices=choices,
+            keyring=keyring,
+        )
+        return GraphQLEndpoint(
+            services, Callers(database, keyring, default_tenant_id=tenant_id), hub, settings=settings
+        )
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         await database.connect()
         async with database.connection() as connection:
             tenant_id = await ensure_default_tenant(connection)
-            if keyring is not None and not await any_key(connection):
+            if "api" in settings.roles and keyring is not None and not await any_key(connection):
                 log.warning(
                     "there is no API key yet", make_one="automations key create NAME --role admin --all-tenants"
                 )
-        app.state.graphql = GraphQLEndpoint(
-            Services(
-                database=database,
-                vault=vault,
-                trials=trials,
-                agent_queue=AgentQueue(database),
-                max_rows=settings.max_rows,
-                choices=choices,
-                keyring=keyring,
-            ),
-            Callers(database, keyring, default_tenant_id=tenant_id),
-            hub,
-            settings=settings,
-        )
+        if "api" in settings.roles:
+            app.state.graphql = endpoint(tenant_id)
         deciding = [asyncio.create_task(part.run(), name=type(part).__name__) for part in parts]
-        dispatching = asyncio.create_task(dispatcher.run(), name="Dispatcher")
+        sending = [] if dispatcher is None else [asyncio.create_task(dispatcher.run(), name="Dispatcher")]
         app.state.end_streams = hub.close
-        app.state.loops = (*deciding, dispatching)
+        app.state.loops = (*deciding, *sending)
         try:
             yield
         finally:
             for part in parts:
                 part.stop()
             await asyncio.gather(*deciding)
-            dispatcher.stop()
-            await dispatching
+            if dispatcher is not None:
+                dispatcher.stop()
+            await asyncio.gather(*sending)
             await http.aclose()
             await database.disconnect()
             log.info("stopped")
@@ -160,18 +131,74 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
             return JSONResponse({"ready": False, "reason": "a loop has stopped"}, 503)
         return JSONResponse({"ready": True})
 
+    api_routes = [
+        Route("/graphql", _GraphQL()),
+        WebSocketRoute("/graphql", _GraphQL()),
+        Route("/", _GraphQL(), methods=["POST"]),
+        *page_routes(),
+    ]
     return Starlette(
         routes=[
-            Route("/graphql", _GraphQL()),
-            WebSocketRoute("/graphql", _GraphQL()),
-            Route("/", _GraphQL(), methods=["POST"]),
-            *page_routes(),
+            *(api_routes if "api" in settings.roles else []),
             Route("/healthz", _healthz),
             Route("/readyz", readyz),
         ],
         middleware=[Middleware(RequestIds), *HostCheck.middleware(settings.host, settings.allowed_hosts)],
         lifespan=lifespan,
     )
+
+
+def _dispatcher(
+    settings: Settings, database: Database, *, vault: Vault, http: Http, links: Links, choices: Choices
+) -> Dispatcher:
+    """What sends deliveries."""
+    sender = Sender(
+        http=http,
+        vault=vault,
+        orchestration=LocalOrchestration(database),
+        links=links,
+        retry_seconds=settings.retry_seconds,
+        mail=Mail(_mailserver(settings), timeout_seconds=settings.send_timeout_seconds),
+        choices=choices,
+    )
+    return Dispatcher(
+        database,
+        sender,
+        Destinations(
+            concurrency=settings.destination_concurrency,
+            total=settings.delivery_concurrency,
+            most_at_once=most_at_once_of(settings.destination_concurrencies, default=settings.destination_concurrency),
+        ),
+        rates=rates_of(settings.destination_rates),
+        circuit=Circuit(failures=settings.circuit_failures),
+        lease_seconds=settings.lease_seconds,
+        poll_seconds=settings.poll_seconds,
+        most_attempts=len(settings.retry_seconds) + 1,
+        shutdown_seconds=settings.shutdown_seconds,
+    )
+
+
+def _engine(settings: Settings, database: Database, on_deliveries: Callable[[], None]) -> list[Part]:
+    """What decides that something fires, and what ends runs whose process died."""
+    sla_timers = SlaTimers(database, max_depth=settings.max_depth, on_deliveries=on_deliveries)
+    parts: list[Part] = [
+        Evaluator(
+            database,
+            max_depth=settings.max_depth,
+            poll_seconds=settings.poll_seconds,
+            on_deliveries=on_deliveries,
+            on_timer=sla_timers.expect,
+        ),
+        sla_timers,
+        AgentGroups(database, max_depth=settings.max_depth, on_deliveries=on_deliveries),
+    ]
+    if settings.heartbeat_seconds:
+        parts.append(Heartbeats(database, silent_seconds=settings.heartbeat_seconds))
+    return parts
+
+
+def _nobody_to_wake() -> None:
+    """Deliveries are sent by other processes, which look for them by themselves."""
 
 
 def _mailserver(settings: Settings) -> Mailserver | None:

@@ -6,8 +6,9 @@ import gc
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -21,11 +22,15 @@ from automations.logs import configure_logs
 from automations.migrations import Migration, MigrationError, migrate
 from automations.postgres import EmbeddedPostgres, PostgresUnavailable
 from automations.settings import Settings, SettingsError, load_client_settings, load_settings
+from automations.workers import run_workers
 
 if TYPE_CHECKING:
     from automations.client import AutomationsClient
 
 log = structlog.get_logger(__name__)
+
+_OPTIONS = ("host", "port", "data_dir", "workers")
+"""Settings that a command may be given as options too."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if hasattr(options, "client_command"):
             return _run_client(options)
-        settings = load_settings(**{name: getattr(options, name, None) for name in ("host", "port", "data_dir")})
+        settings = load_settings(**{name: getattr(options, name, None) for name in _OPTIONS})
         configure_logs(format_=settings.log_format, level=settings.log_level)
         with _interruptible():
             return int(options.command(settings, options) or 0)
@@ -56,10 +61,21 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"automations {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    serve = commands.add_parser("serve", help="run the server", description="Run the server: API, engine and delivery.")
+    serve = commands.add_parser(
+        "serve",
+        help="run the server",
+        description="Run the server: API, engine and delivery. Any number of them may share a database.",
+    )
     serve.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
     serve.add_argument("--port", help="port to listen on (default: 4200; 0 takes a free one)")
     serve.add_argument("--data-dir", help="folder of the embedded PostgreSQL and of the key that seals secrets")
+    serve.add_argument("--workers", help="processes that share the port and the work (default: 1)")
+    for role, what in (
+        ("api", "answer no GraphQL and show no page"),
+        ("engine", "leave it to others to decide what fires"),
+        ("delivery", "leave it to others to send"),
+    ):
+        serve.add_argument(f"--no-{role}", dest="left_out", action="append_const", const=role, default=[], help=what)
     serve.add_argument(
         "--allow-unauthenticated",
         action="store_true",
@@ -131,6 +147,10 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
             f"AUTOMATIONS_AUTH: is off, and {settings.host} can be reached from other machines: everybody there could "
             "read and change everything. Leave it on, listen on 127.0.0.1, or say --allow-unauthenticated."
         )
+    roles = tuple(role for role in settings.roles if role not in options.left_out)
+    if not roles:
+        raise SettingsError("AUTOMATIONS_ROLES: nothing is left for this server to do")
+    settings = replace(settings, roles=roles)
     try:
         bound = server.listen(settings.host, settings.port)
     except OSError as error:
@@ -138,13 +158,34 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
             f"AUTOMATIONS_PORT: cannot listen on {settings.host}:{settings.port}: {error.strerror}. "
             "Stop what listens there, or take another port."
         ) from None
+    host, port = bound.getsockname()[:2]
+    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    pages = {"page": f"{address}/", "graphql": f"{address}/graphql"} if "api" in roles else {}
+
+    def tell_ready() -> None:
+        log.info("ready", **pages, health=f"{address}/readyz")
+
     with _database_url(settings) as url:
         _run_migrations(url)
-        _run_server(settings, bound, url)
+        if settings.workers > 1:
+            return run_workers(settings.workers, _work, (settings, bound), on_ready=tell_ready)
+        _run_server(settings, bound, url, tell_ready)
     return 0
 
 
-def _run_server(settings: Settings, bound: socket.socket, database_url: str) -> None:
+def _work(settings: Settings, bound: socket.socket, on_ready: Callable[[], None]) -> None:
+    """One of several processes of a server."""
+    configure_logs(format_=settings.log_format, level=settings.log_level)
+    try:
+        with _interruptible(), _database_url(settings) as url:
+            _run_server(settings, bound, url, on_ready)
+    except SettingsError as error:
+        sys.exit(_fail(2, str(error)))
+    except (PostgresUnavailable, ValueError) as error:
+        sys.exit(_fail(1, str(error)))
+
+
+def _run_server(settings: Settings, bound: socket.socket, database_url: str, on_ready: Callable[[], None]) -> None:
     from automations import server
     from automations.app import create_app
     from automations.vault import Vault
@@ -155,15 +196,7 @@ def _run_server(settings: Settings, bound: socket.socket, database_url: str) -> 
         raise SettingsError(str(error)) from None
     app = create_app(settings, database_url=database_url, vault=vault)
     gc.freeze()  # what the start made stays: the collector need not look at it again and again
-    host, port = bound.getsockname()[:2]
-    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    server.run(
-        app,
-        bound,
-        on_ready=lambda: log.info(
-            "ready", page=f"{address}/", graphql=f"{address}/graphql", health=f"{address}/readyz"
-        ),
-    )
+    server.run(app, bound, on_ready=on_ready)
 
 
 def _migrate(settings: Settings, _options: argparse.Namespace) -> int:

@@ -35,7 +35,7 @@ _CONNECTION_LOST = (
 )
 # asyncpg has one class for a connection that is gone, a value that it cannot encode and a call that is a bug of ours.
 _CLOSED = ("connection is closed", "pool is closed", "pool is closing")
-# And one for a call on a connection whose server has just said goodbye: state 2 consumes that error, 'failed' is after it.
+# And one for a call on a connection whose server has just said goodbye: it is in state 2 then, and failed after it.
 _FAREWELL = ("another operation (2) is in progress", 'protocol is in the "failed" state')
 
 _SERVER_SETTINGS = {"application_name": "automations", "timezone": "UTC", "jit": "off"}

@@ -17,6 +17,8 @@ from platformdirs import user_data_path
 PREFIX = "AUTOMATIONS_"
 LOOPBACK = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
 
+ROLES = ("api", "engine", "delivery")
+"""What a server may do."""
 
 LINK_FIELDS = ("ui_url", "tenant_slug", "tenant_id", "flow_id", "flow_group_id", "flow_run_id")
 """What the settings of links may name."""
@@ -50,6 +52,13 @@ def _choice(*words: str) -> _Kind:
 
 def _split(read: Callable[[str], Any], meaning: str) -> _Kind:
     return _Kind(lambda text: tuple(read(part.strip()) for part in text.split(",") if part.strip()), meaning)
+
+
+def _roles(text: str) -> tuple[str, ...]:
+    named = {word.strip().lower() for word in text.split(",") if word.strip()}
+    if not named or not named <= set(ROLES):
+        raise ValueError
+    return tuple(role for role in ROLES if role in named)
 
 
 def _waiting(text: str) -> float:
@@ -164,6 +173,14 @@ class Settings:
     )
     host: str = _setting("127.0.0.1", _TEXT, "Address to listen on.")
     port: int = _setting(4200, _number(int, 0, 65535), "Port to listen on; 0 takes a free one.")
+    workers: int = _setting(
+        1, _number(int, 1, 64), "Processes that share the port and the work; one that dies is started again."
+    )
+    roles: tuple[str, ...] = _setting(
+        ROLES,
+        _Kind(_roles, f"one or more of {', '.join(ROLES)}"),
+        "What the server does, comma-separated: api answers requests, engine decides what fires, delivery sends it.",
+    )
     auth: str = _setting(
         "auto",
         _choice("auto", "on", "off"),

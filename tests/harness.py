@@ -161,7 +161,7 @@ class ServerProcess:
                 with suppress(orjson.JSONDecodeError):
                     entry = orjson.loads(line)
                     if entry.get("event") == "ready":
-                        return cls(process, entry["graphql"].removesuffix("/graphql"), lines)
+                        return cls(process, entry["health"].removesuffix("/readyz"), lines)
         raise RuntimeError("the server did not start:\n" + "".join(lines))
 
     async def _read(self) -> None:

@@ -34,7 +34,7 @@ def _default(item: Field[Any]) -> str:
         case bool():
             return "yes" if item.default else "no"
         case tuple():
-            return ",".join(f"{value:g}" for value in item.default)
+            return ",".join(value if isinstance(value, str) else f"{value:g}" for value in item.default)
         case float():
             return f"{item.default:g}"
     return str(item.default)

@@ -4,13 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Protocol
-from uuid import UUID
 
 import structlog
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
@@ -21,7 +19,7 @@ from automations.actions.contract import Choices
 from automations.api.context import Services
 from automations.api.endpoint import GraphQLEndpoint
 from automations.api.subscriptions.hub import Hub
-from automations.database import CLIENT_ERRORS, Database, load_queries
+from automations.database import Database
 from automations.delivery.attempts import Sender
 from automations.delivery.destinations import Destinations
 from automations.delivery.dispatcher import Dispatcher
@@ -34,18 +32,20 @@ from automations.engine.sla import SlaTimers
 from automations.hosts import HostCheck, is_loopback
 from automations.http import Http
 from automations.links import Links
+from automations.loop_delay import LoopDelay
 from automations.mail import Mail, Mailserver
 from automations.orchestration.local import LocalOrchestration
 from automations.orchestration.queue import AgentQueue
 from automations.orchestration.tenants import ensure_default_tenant
+from automations.probes import Probes
 from automations.request_ids import RequestIds
 from automations.settings import Settings
 from automations.trials import Trials
 from automations.vault import Vault
+from automations.watch import Watch
 from automations.web import page_routes
 
 log = structlog.get_logger(__name__)
-queries = load_queries("health")
 
 
 class Part(Protocol):
@@ -72,14 +72,17 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
     if "delivery" in settings.roles:
         dispatcher = _dispatcher(settings, database, vault=vault, http=http, links=links, choices=choices)
     wake = _nobody_to_wake if dispatcher is None else dispatcher.wake
-    parts = _engine(settings, database, wake) if "engine" in settings.roles else []
+    parts: list[Part] = [LoopDelay()]
+    if "engine" in settings.roles:
+        parts += [*_engine(settings, database, wake), Watch(database, http, ping_url=settings.ping_url)]
     changes = ChangeFeed(database)
     hub = Hub(database, changes, most_rows=settings.max_rows)
+    probes = Probes(database)
     keyring = Keyring(database) if settings.asks_for_keys(loopback=is_loopback(settings.host)) else None
     if "api" in settings.roles:
         parts += [changes] if keyring is None else [changes, keyring]
 
-    def endpoint(tenant_id: UUID) -> GraphQLEndpoint:
+    def endpoint(callers: Callers) -> GraphQLEndpoint:
         services = Services(
             database=database,
             vault=vault,
@@ -89,9 +92,7 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
             choices=choices,
             keyring=keyring,
         )
-        return GraphQLEndpoint(
-            services, Callers(database, keyring, default_tenant_id=tenant_id), hub, settings=settings
-        )
+        return GraphQLEndpoint(services, callers, hub, settings=settings)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -102,12 +103,13 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
                 log.warning(
                     "there is no API key yet", make_one="automations key create NAME --role admin --all-tenants"
                 )
+        probes.callers = Callers(database, keyring, default_tenant_id=tenant_id)
         if "api" in settings.roles:
-            app.state.graphql = endpoint(tenant_id)
+            app.state.graphql = endpoint(probes.callers)
         deciding = [asyncio.create_task(part.run(), name=type(part).__name__) for part in parts]
         sending = [] if dispatcher is None else [asyncio.create_task(dispatcher.run(), name="Dispatcher")]
         app.state.end_streams = hub.close
-        app.state.loops = (*deciding, *sending)
+        probes.loops = (*deciding, *sending)
         try:
             yield
         finally:
@@ -121,16 +123,6 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
             await database.disconnect()
             log.info("stopped")
 
-    async def readyz(request: Request) -> Response:
-        try:
-            async with asyncio.timeout(2), database.connection() as connection:
-                await queries.ping(connection)
-        except CLIENT_ERRORS:
-            return JSONResponse({"ready": False, "reason": "the database does not answer"}, 503)
-        if any(loop.done() for loop in request.app.state.loops):
-            return JSONResponse({"ready": False, "reason": "a loop has stopped"}, 503)
-        return JSONResponse({"ready": True})
-
     api_routes = [
         Route("/graphql", _GraphQL()),
         WebSocketRoute("/graphql", _GraphQL()),
@@ -140,8 +132,7 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
     return Starlette(
         routes=[
             *(api_routes if "api" in settings.roles else []),
-            Route("/healthz", _healthz),
-            Route("/readyz", readyz),
+            *probes.routes(),
         ],
         middleware=[Middleware(RequestIds), *HostCheck.middleware(settings.host, settings.allowed_hosts)],
         lifespan=lifespan,
@@ -225,7 +216,3 @@ class _GraphQL:
             return
         response = await endpoint(Request(scope, receive))
         await response(scope, receive, send)
-
-
-async def _healthz(_request: Request) -> Response:
-    return JSONResponse({"healthy": True})

@@ -19,9 +19,11 @@ from automations.database import CLIENT_ERRORS, Database
 from automations.hosts import is_loopback
 from automations.key_commands import add_key_commands, run_key_command
 from automations.logs import configure_logs
+from automations.metrics import counting_together
 from automations.migrations import Migration, MigrationError, migrate
 from automations.postgres import EmbeddedPostgres, PostgresUnavailable
 from automations.settings import Settings, SettingsError, load_client_settings, load_settings
+from automations.status_command import add_status_command, run_status
 from automations.workers import run_workers
 
 if TYPE_CHECKING:
@@ -87,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     migrate_.add_argument("--data-dir", help="folder of the embedded PostgreSQL")
     migrate_.set_defaults(command=_migrate)
 
+    add_status_command(commands, _status)
     add_key_commands(commands, _keys)
 
     schema = commands.add_parser("schema", help="print the GraphQL schema")
@@ -168,7 +171,8 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
     with _database_url(settings) as url:
         _run_migrations(url)
         if settings.workers > 1:
-            return run_workers(settings.workers, _work, (settings, bound), on_ready=tell_ready)
+            with counting_together():
+                return run_workers(settings.workers, _work, (settings, bound), on_ready=tell_ready)
         _run_server(settings, bound, url, tell_ready)
     return 0
 
@@ -210,6 +214,11 @@ def _keys(settings: Settings, options: argparse.Namespace) -> int:
     with _database_url(settings) as url:
         _run_migrations(url)
         return run_key_command(url, options)
+
+
+def _status(settings: Settings, options: argparse.Namespace) -> int:
+    with _database_url(settings) as url:
+        return run_status(url, as_json=options.json)
 
 
 def _schema(_settings: Settings, _options: argparse.Namespace) -> int:

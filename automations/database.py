@@ -14,6 +14,7 @@ from aiosql.adapters.asyncpg import AsyncPGAdapter
 from asyncpg.pool import PoolConnectionProxy
 from databases import Database as Pool
 
+from automations.metrics import CONNECTIONS
 from automations.resources import resource
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
@@ -110,20 +111,23 @@ class Database:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """A pooled connection for single statements of sql/queries/, each its own transaction."""
-        async with self._pool.connection() as pooled:
-            yield pooled.raw_connection
+        with CONNECTIONS.track_inprogress():
+            async with self._pool.connection() as pooled:
+                yield pooled.raw_connection
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Connection]:
         """A pooled connection for statements that a caller's filters and orders make, planned for their values."""
-        async with self._reading_pool.connection() as pooled:
-            yield pooled.raw_connection
+        with CONNECTIONS.track_inprogress():
+            async with self._reading_pool.connection() as pooled:
+                yield pooled.raw_connection
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """A pooled connection inside a transaction: all or nothing."""
-        async with self._pool.connection() as pooled, pooled.transaction():
-            yield pooled.raw_connection
+        with CONNECTIONS.track_inprogress():
+            async with self._pool.connection() as pooled, pooled.transaction():
+                yield pooled.raw_connection
 
     async def dedicated(self) -> DedicatedConnection:
         """A connection outside the pool, for a loop that keeps it; the caller closes it."""

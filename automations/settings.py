@@ -299,6 +299,12 @@ class Settings:
         _number(float, 0, 86_400),
         "After how long without a heartbeat a running flow run is ended: its process has died; 0 never ends one.",
     )
+    ping_url: str | None = _setting(
+        None,
+        _Kind(_web_address, "an address that begins with https:// or http://"),
+        "Gets a GET every minute while evaluation and delivery keep up: a dead man's switch, such as Healthchecks.",
+        secret=True,
+    )
     shutdown_seconds: float = _setting(20.0, _number(float, 0, 300), "How long a stop waits for sends under way.")
     max_depth: int = _setting(8, _number(int, 1, 100), "How many automations may set one another off in a chain.")
     log_format: str = _setting("auto", _choice("auto", "human", "json"), "auto: human on a terminal, else JSON.")

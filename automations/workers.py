@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any
 
 import structlog
+from prometheus_client.multiprocess import mark_process_dead
 
 log = structlog.get_logger(__name__)
 
@@ -68,6 +69,7 @@ class _Worker:
         if self.process is None or self.process.exitcode is None:
             return None
         code = self.process.exitcode
+        mark_process_dead(self.process.pid)  # type: ignore[no-untyped-call]  # else its last numbers would count for ever
         self.process, self.rests_until = None, time.monotonic() + REST_SECONDS
         return code
 

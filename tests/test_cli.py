@@ -54,6 +54,7 @@ def complaint(done: Done) -> str:
         [],
         ["serve"],
         ["migrate"],
+        ["status"],
         ["key"],
         ["key", "create"],
         ["key", "list"],

@@ -15,6 +15,7 @@ from automations.delivery.plans import Plans
 from automations.delivery.rates import Circuit, Rate
 from automations.delivery.recorder import Recorder
 from automations.engine.loop import Bell, keep_running
+from automations.metrics import DELIVERY_LAG
 
 log = structlog.get_logger(__name__)
 queries = load_queries("delivery")
@@ -143,6 +144,8 @@ class Dispatcher:
 
     def _start_sends(self) -> None:
         for claim in self._destinations.start():
+            if claim.number == 1:
+                DELIVERY_LAG.observe((datetime.now(UTC) - claim.row["created"]).total_seconds())
             send = asyncio.create_task(self._send(claim))
             self._sends.add(send)
             send.add_done_callback(self._sends.discard)

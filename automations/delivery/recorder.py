@@ -12,6 +12,7 @@ from automations.delivery.destinations import Destinations
 from automations.delivery.plans import Plans
 from automations.delivery.rates import Circuit
 from automations.engine.loop import Bell, keep_running
+from automations.metrics import ATTEMPT_SECONDS, ATTEMPTS
 
 log = structlog.get_logger(__name__)
 queries = load_queries("delivery")
@@ -96,6 +97,7 @@ class Recorder:
                     self._destinations.forget(end.claim)
                 for end in ended:
                     self._on_end(end.claim)
+                    _count(end)
                     _log(end)
                 await asyncio.sleep(GATHER_SECONDS)
             elif not self._unspent:
@@ -199,6 +201,13 @@ def _keys(claims: Sequence[Claim]) -> dict[str, list[object]]:
         "ids": [claim.id for claim in claims],
         "numbers": [claim.number for claim in claims],
     }
+
+
+def _count(end: Ended) -> None:
+    action_type = end.claim.row["action_type"]
+    answer = "none" if end.status_code is None else f"{end.status_code // 100}xx"
+    ATTEMPTS.labels(action_type, end.outcome, answer).inc()
+    ATTEMPT_SECONDS.labels(action_type).observe((end.finished_at - end.started_at).total_seconds())
 
 
 def _log(end: Ended) -> None:

@@ -8,6 +8,8 @@ import structlog
 from automations.database import Database, DedicatedConnection, load_queries
 from automations.engine.firings import owe
 from automations.engine.loop import Bell, keep_running
+from automations.events import AGENT_SLA_FAILED
+from automations.metrics import FIRINGS
 
 log = structlog.get_logger(__name__)
 queries = load_queries("agent_health")
@@ -48,5 +50,6 @@ async def judge_groups(connection: DedicatedConnection, *, now: datetime, max_de
         firings = [row async for row in queries.judge(connection, now=now, watching_since=watching_since)]
         deliveries = await owe(connection, firings, now=now, max_depth=max_depth)
     if firings:
+        FIRINGS.labels(AGENT_SLA_FAILED.name).inc(len(firings))
         log.info("agents went quiet", groups=len(firings), deliveries=deliveries)
     return deliveries

@@ -9,6 +9,8 @@ import structlog
 
 from automations.database import Database, DedicatedConnection, load_queries
 from automations.engine.loop import Bell, keep_running
+from automations.events import FLOW_RUN_STATE_CHANGED
+from automations.metrics import EVALUATION_LAG, FIRINGS, STATE_CHANGES
 
 log = structlog.get_logger(__name__)
 queries = load_queries("evaluator")
@@ -87,6 +89,10 @@ async def evaluate_batch(connection: DedicatedConnection, *, now: datetime, max_
 
     Its `next_timer` is when the first of the timers is due that were set."""
     taken = await queries.evaluate(connection, now=now, max_depth=max_depth, batch=batch)
+    if taken["changes"]:
+        STATE_CHANGES.inc(taken["changes"])
+        EVALUATION_LAG.observe((now - taken["oldest"]).total_seconds())
     if taken["firings"]:
+        FIRINGS.labels(FLOW_RUN_STATE_CHANGED.name).inc(taken["firings"])
         log.debug("evaluated", changes=taken["changes"], firings=taken["firings"], deliveries=taken["deliveries"])
     return taken

@@ -9,6 +9,8 @@ import structlog
 from automations.database import Database, DedicatedConnection, load_queries
 from automations.engine.firings import owe
 from automations.engine.loop import Bell, keep_running
+from automations.events import FLOW_SLA_FAILED
+from automations.metrics import FIRINGS
 
 log = structlog.get_logger(__name__)
 queries = load_queries("sla")
@@ -95,5 +97,6 @@ async def fire_due(connection: DedicatedConnection, *, now: datetime, max_depth:
         ]
         deliveries = await owe(connection, firings, now=now, max_depth=max_depth)
     if firings:
+        FIRINGS.labels(FLOW_SLA_FAILED.name).inc(len(firings))
         log.debug("runs are late", timers=due, firings=len(firings), deliveries=deliveries)
     return Taken(due, busy, len(firings), deliveries)

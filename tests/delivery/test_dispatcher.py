@@ -14,7 +14,7 @@ import pytest
 import structlog
 
 from automations.actions.webhook import Webhook
-from automations.database import Database, DedicatedConnection
+from automations.database import DedicatedConnection
 from automations.definitions.actions import update_action
 from automations.delivery.attempts import Sender
 from automations.delivery.claims import Claim, Ended
@@ -23,6 +23,7 @@ from automations.delivery.recorder import queries, record
 from automations.postgres import EmbeddedPostgres
 from tests.delivery.ledger import Ledger, dispatching
 from tests.harness import eventually
+from tests.outages import close_database, terminate_others
 from tests.receivers import Behaviour, Hold, Receiver, drip, in_turn, never_answer, refusing_port, reply, reset
 
 OUTCOMES: dict[str, tuple[Behaviour, str, int | None, str, tuple[float, float] | None]] = {
@@ -365,18 +366,11 @@ async def test_stop_needs_no_database(ledger: Ledger, database_url: str, postgre
         await ledger.owe(receiver.url)
         async with asyncio.timeout(5), dispatching(database_url, shutdown_seconds=0.3):
             await receiver.wait_for(1)
-            await close_database(postgres.url, ledger, is_open=False)
-            await terminate_others(ledger)
+            await close_database(postgres.url, ledger.connection, is_open=False)
+            await terminate_others(ledger.connection)
             hold.release()
-    await close_database(postgres.url, ledger, is_open=True)
+    await close_database(postgres.url, ledger.connection, is_open=True)
     assert await ledger.count("SENDING") == 1
-
-
-async def close_database(url: str, ledger: Ledger, *, is_open: bool) -> None:
-    name = await ledger.connection.fetchval("SELECT current_database()")
-    elsewhere = await Database(url).dedicated()
-    await elsewhere.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS {is_open}')
-    await elsewhere.close()
 
 
 # Trouble
@@ -388,21 +382,10 @@ async def test_everything_is_delivered_through_lost_connections(ledger: Ledger, 
         async with dispatching(database_url, lease_seconds=1, retry_seconds=(0.1,) * 5):
             for count in (20, 100, 200, 300):
                 await receiver.wait_for(count)
-                await eventually(lambda: terminate_others(ledger))
+                await eventually(lambda: terminate_others(ledger.connection))
             await ledger.wait_for("DELIVERED", 450)
         sent = {received.headers["webhook-id"] for received in receiver.requests}
     assert sent == {str(delivery_id) for delivery_id in owed}
-
-
-async def terminate_others(ledger: Ledger) -> int:
-    return int(
-        await ledger.connection.fetchval(
-            """
-            SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-            WHERE datname = current_database() AND pid <> pg_backend_pid()
-            """
-        )
-    )
 
 
 async def test_end_that_cannot_be_recorded_keeps_no_other_from_it(ledger: Ledger) -> None:

@@ -39,6 +39,7 @@ from automations.orchestration.queue import AgentQueue
 from automations.orchestration.tenants import ensure_default_tenant
 from automations.probes import Probes
 from automations.request_ids import RequestIds
+from automations.retention import Keep, Retention
 from automations.settings import Settings
 from automations.trials import Trials
 from automations.vault import Vault
@@ -74,7 +75,11 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
     wake = _nobody_to_wake if dispatcher is None else dispatcher.wake
     parts: list[Part] = [LoopDelay()]
     if "engine" in settings.roles:
-        parts += [*_engine(settings, database, wake), Watch(database, http, ping_url=settings.ping_url)]
+        parts += [
+            *_engine(settings, database, wake),
+            Watch(database, http, ping_url=settings.ping_url),
+            Retention(database, _keep(settings)),
+        ]
     changes = ChangeFeed(database)
     hub = Hub(database, changes, most_rows=settings.max_rows)
     probes = Probes(database)
@@ -186,6 +191,16 @@ def _engine(settings: Settings, database: Database, on_deliveries: Callable[[], 
     if settings.heartbeat_seconds:
         parts.append(Heartbeats(database, silent_seconds=settings.heartbeat_seconds))
     return parts
+
+
+def _keep(settings: Settings) -> Keep:
+    """For how long things are kept."""
+    return Keep(
+        ledger_days=settings.keep_ledger_days,
+        audit_days=settings.keep_audit_days,
+        idempotency_key_days=settings.keep_idempotency_key_days,
+        flow_run_days=settings.keep_flow_run_days,
+    )
 
 
 def _nobody_to_wake() -> None:

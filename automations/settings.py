@@ -127,6 +127,7 @@ def _rate(text: str) -> tuple[str, float | None]:
 
 
 _TEXT = _Kind(str, "a text")
+_DAYS = _number(float, 0, 36_500)
 _LINK = _Kind(_link, f"a URL in which {', '.join(f'{{{name}}}' for name in LINK_FIELDS)} may stand")
 _SWITCH = _Kind(
     lambda text: {
@@ -304,6 +305,16 @@ class Settings:
         _Kind(_web_address, "an address that begins with https:// or http://"),
         "Gets a GET every minute while evaluation and delivery keep up: a dead man's switch, such as Healthchecks.",
         secret=True,
+    )
+    keep_ledger_days: float = _setting(
+        90.0, _DAYS, "How long firings, deliveries and attempts are kept once nothing of them is owed; 0: for ever."
+    )
+    keep_audit_days: float = _setting(0.0, _DAYS, "How long audit events are kept; 0: for ever.")
+    keep_idempotency_key_days: float = _setting(
+        30.0, _DAYS, "How long a repeated create is known by its idempotency key, where the row has none; 0: for ever."
+    )
+    keep_flow_run_days: float = _setting(
+        0.0, _DAYS, "How long flow runs are kept once they ended, with their states, task runs and logs; 0: for ever."
     )
     shutdown_seconds: float = _setting(20.0, _number(float, 0, 300), "How long a stop waits for sends under way.")
     max_depth: int = _setting(8, _number(int, 1, 100), "How many automations may set one another off in a chain.")

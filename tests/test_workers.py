@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import orjson
@@ -17,8 +18,11 @@ CHANGES = 60
 
 def workers_of(server: ServerProcess) -> list[psutil.Process]:
     """The processes of a server that do the work; not the resource tracker, which Python starts beside them."""
-    children = psutil.Process(server.process.pid).children()
-    return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+    workers = []
+    for child in psutil.Process(server.process.pid).children():
+        with suppress(psutil.Error):  # it has just died
+            workers += [child] if "spawn_main" in " ".join(child.cmdline()) else []
+    return workers
 
 
 async def report(server: Automations, count: int) -> set[str]:

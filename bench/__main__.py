@@ -22,6 +22,7 @@ from automations.postgres import EmbeddedPostgres
 from bench import (
     deliveries,
     evaluator,
+    filters,
     heartbeats,
     idle,
     latency,
@@ -48,6 +49,7 @@ BENCHMARKS: dict[str, Callable[[Rig], Awaitable[Outcome]]] = {
     "orchestration": orchestration.run,
     "deliveries": deliveries.run,
     "reads": reads.run,
+    "filters": filters.run,
     "subscriptions": subscriptions.run,
     "idle": idle.run,
     "start": start.run,

@@ -21,11 +21,15 @@ def id_of(noun: str, number: int) -> UUID:
     return UUID(hashlib.md5(f"{noun}{number}".encode(), usedforsecurity=False).hexdigest())
 
 
-async def flows(connection: DedicatedConnection, tenant_id: UUID, count: int) -> None:
-    """Flows, each in a flow group of its own."""
+async def flows(connection: DedicatedConnection, tenant_id: UUID, count: int, *, projects: int = 1) -> None:
+    """Flows, each in a flow group of its own, so many after one another in each project."""
     await connection.execute(_BULK)
     await connection.execute(
-        "INSERT INTO public.project (id, tenant_id, name) VALUES ($1, $2, 'bench')", id_of(PROJECT, 1), tenant_id
+        "INSERT INTO public.project (id, tenant_id, name) "
+        "SELECT md5($2 || n)::uuid, $1, 'project ' || n FROM generate_series(1, $3::int) AS n",
+        tenant_id,
+        PROJECT,
+        projects,
     )
     await connection.execute(
         "INSERT INTO public.flow_group (id, tenant_id, name) "
@@ -35,11 +39,12 @@ async def flows(connection: DedicatedConnection, tenant_id: UUID, count: int) ->
     )
     await connection.execute(
         "INSERT INTO public.flow (id, tenant_id, project_id, flow_group_id, version_group_id, name) "
-        "SELECT md5('flow' || n)::uuid, $1, $3, md5('flow_group' || n)::uuid, 'group ' || n, 'flow ' || n "
-        "FROM generate_series(1, $2::int) AS n",
+        "SELECT md5('flow' || n)::uuid, $1, md5($3 || 1 + (n - 1) * $4::int / $2)::uuid, md5('flow_group' || n)::uuid, "
+        "'group ' || n, 'flow ' || n FROM generate_series(1, $2::int) AS n",
         tenant_id,
         count,
-        id_of(PROJECT, 1),
+        PROJECT,
+        projects,
     )
     await connection.execute(_END)
 
@@ -55,6 +60,34 @@ async def runs(connection: DedicatedConnection, tenant_id: UUID, count: int, *, 
         tenant_id,
         count,
         flows,
+    )
+    await connection.execute(_END)
+
+
+async def history(connection: DedicatedConnection, tenant_id: UUID, count: int, *, flows: int, per_day: int) -> None:
+    """Runs that were due one after another, so many a day up to now, and ended as runs do.
+
+    Every other one is of flow 1 to 10; the rest are of each flow in its time, as versions of flows follow one another,
+    so that most flows ran long ago. The last thousand are Scheduled, from now on, the thousand before Running.
+    """
+    await connection.execute(_BULK)
+    await connection.execute(
+        "INSERT INTO public.flow_run "
+        "(id, tenant_id, flow_id, name, version, scheduled_start_time, created, updated, start_time, end_time, "
+        "heartbeat, state, state_message, state_timestamp, state_start_time, serialized_state) "
+        "SELECT md5('flow_run' || n)::uuid, $1, md5('flow' || number)::uuid, 'run ' || n, 3, due, due, due, "
+        "CASE WHEN began THEN due END, CASE WHEN ended THEN due + interval '1 minute' END, due, state, "
+        "'Flow run is ' || state, due, CASE WHEN NOT began THEN due END, jsonb_build_object('type', state) "
+        "FROM generate_series(1, $2::int) AS n, "
+        "LATERAL (SELECT abs(hashint4(n)::bigint), now() + (n - $2 + 1000) * interval '1 day' / $4::int, "
+        "n <= $2 - 1000, n <= $2 - 2000) AS moment (chance, due, began, ended), "
+        "LATERAL (SELECT CASE WHEN chance % 2 = 0 THEN 1 + chance / 2 % 10 ELSE 1 + n::bigint * $3 / ($2 + 1) END, "
+        "CASE WHEN NOT began THEN 'Scheduled' WHEN NOT ended THEN 'Running' WHEN chance % 100 < 5 THEN 'Failed' "
+        "WHEN chance % 1000 = 50 THEN 'Cancelled' ELSE 'Success' END) AS present (number, state)",
+        tenant_id,
+        count,
+        flows,
+        per_day,
     )
     await connection.execute(_END)
 

@@ -1,14 +1,27 @@
-"""The hot statements among 100,000 rows: each reads what it needs through an index, whoever plans it."""
+"""The hot statements among 100,000 rows: each reads what it needs through an index, whoever plans it.
+
+So do the queries that `bench/filters.py` measures among a million runs.
+"""
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import orjson
+from graphql import FieldNode, OperationDefinitionNode, parse
 
+from automations.access.roles import Role
+from automations.api.schema import schema
+from automations.api.select import Statement, compile_aggregate, compile_list
+from automations.api.selection import Document, read_field
+from automations.api.tables import BY_NAME
 from automations.database import DedicatedConnection
 from automations.delivery.dispatcher import queries as delivery
 from automations.engine.evaluator import queries as evaluator
+from bench import seed
+from bench.filters import FLOWS, PROJECTS, filters
 
 HOT = {"delivery", "state_change", "firing", "flow_run", "flow_run_state", "destination"}
 
@@ -68,6 +81,47 @@ async def test_hot_statements_scan_no_table(connection: DedicatedConnection) -> 
         used = {node.get("Relation Name") for node in nodes(plan)}
         assert used & HOT, name
         assert not scanned & HOT, name
+
+
+RUNS = 100_000
+MOST_ROWS, MOST_ENTRIES = 4_500, 12_000  # of the table, and of its indexes alone
+
+
+async def test_pages_read_few_of_the_runs_there_are(connection: DedicatedConnection, tenant_id: UUID) -> None:
+    """Planned for their values, as reads are. An index that is read from end to end is no better than the table."""
+    await seed.flows(connection, tenant_id, FLOWS, projects=PROJECTS)
+    await seed.history(connection, tenant_id, RUNS, flows=FLOWS, per_day=RUNS // 100)
+    await connection.execute("VACUUM (ANALYZE)")
+    for name, query in filters(datetime.now(UTC)).items():
+        statement = compiled(query, tenant_id)
+        explained = f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.sql}"
+        plan = orjson.loads(await connection.fetchval(explained, *statement.arguments))
+        indexes = [node for node in nodes(plan) if node["Node Type"] in {"Bitmap Index Scan", "Index Only Scan"}]
+        rows = [node for node in nodes(plan) if node.get("Relation Name") == "flow_run" and node not in indexes]
+        assert [*indexes, *rows], name
+        assert not [scan for scan in rows if scan["Node Type"] == "Seq Scan"], name
+        assert sum(map(read_by, rows)) <= MOST_ROWS, name
+        assert sum(map(read_by, indexes)) <= MOST_ENTRIES, name
+
+
+def compiled(query: str, tenant_id: UUID) -> Statement:
+    """The statement of a query's only root field."""
+    [operation] = parse(query).definitions
+    assert isinstance(operation, OperationDefinitionNode)
+    [node] = operation.selection_set.selections
+    assert isinstance(node, FieldNode)
+    root = schema._schema.query_type
+    assert root is not None
+    field = read_field(Document({}, {}), [node], root.fields[node.name.value])
+    compile_ = compile_aggregate if field.name.endswith("_aggregate") else compile_list
+    table = BY_NAME[field.name.removesuffix("_aggregate")]
+    return compile_(table, field, tenant_id, most_rows=1000, role=Role.ADMIN)
+
+
+def read_by(scan: dict[str, Any]) -> float:
+    """Rows or entries: those that it gave and those that it looked at in vain."""
+    removed = scan.get("Rows Removed by Filter", 0) + scan.get("Rows Removed by Index Recheck", 0)
+    return float((scan["Actual Rows"] + removed) * scan["Actual Loops"])
 
 
 def nodes(value: Any) -> Iterator[dict[str, Any]]:

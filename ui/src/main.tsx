@@ -1,5 +1,6 @@
 import { render } from "preact";
-import { apiKey, signInNeeded, signOut } from "./api/client";
+import { signInNeeded } from "./api/client";
+import { apiKey, signOut } from "./api/session";
 import { Icon, type IconName } from "./parts/icon";
 import { Toasts } from "./parts/toast";
 import { path } from "./route";

@@ -74,9 +74,9 @@ class Socket:
         offered = SUBPROTOCOL in self._scope["subprotocols"]
         await self._send_message({"type": "websocket.accept", "subprotocol": SUBPROTOCOL if offered else None})
         try:
-            await self._greet(offered=offered)
-            while (message := await self._next()) is not None:
-                await self._handle(message)
+            if await self._is_greeted(offered=offered):
+                while (message := await self._next()) is not None:
+                    await self._handle(message)
         except _Closed as closed:
             await self._quietly({"type": "websocket.close", "code": closed.code, "reason": closed.reason[:120]})
         except OSError:  # ASGI: the client went away while something was sent to it
@@ -84,7 +84,8 @@ class Socket:
         finally:
             self._end()
 
-    async def _greet(self, *, offered: bool) -> None:
+    async def _is_greeted(self, *, offered: bool) -> bool:
+        """Wait for connection_init; False where the client goes without it: nothing comes after that."""
         if not offered:
             raise _Closed(WRONG_SUBPROTOCOL, f"Subprotocol not acceptable: speak {SUBPROTOCOL}")
         try:
@@ -92,10 +93,11 @@ class Socket:
                 while self._permit is None:
                     message = await self._next()
                     if message is None:
-                        return
+                        return False
                     await self._handle(message)
         except TimeoutError:
             raise _Closed(INIT_TIMED_OUT, "Connection initialisation timeout") from None
+        return True
 
     async def _next(self) -> dict[str, Any] | None:
         """The next message; None once the client has gone."""

@@ -221,13 +221,23 @@ async def test_limits_of_sockets_and_operations(database_url: str, tmp_path: Pat
                 async with open_socket(api):
                     pass
             assert one_too_many.value.response.status_code == 503
-        async with asyncio.timeout(5):
-            while True:
-                try:
-                    async with open_socket(api):
-                        break
-                except InvalidStatus:
-                    await asyncio.sleep(0.01)
+        await _open_once_there_is_a_place(api)
+
+
+async def test_who_leaves_before_beginning_holds_no_place(database_url: str, tmp_path: Path) -> None:
+    async with running(database_url, tmp_path, max_sockets=1) as api:
+        for _ in range(3):
+            await _open_once_there_is_a_place(api)
+
+
+async def _open_once_there_is_a_place(api: Automations) -> None:
+    async with asyncio.timeout(5):
+        while True:
+            try:
+                async with open_socket(api):
+                    return
+            except InvalidStatus:
+                await asyncio.sleep(0.01)
 
 
 async def test_larger_frame_than_is_read_closes_with_1009(raw: Raw) -> None:

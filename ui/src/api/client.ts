@@ -1,9 +1,5 @@
 import { signal } from "@preact/signals";
-
-const KEY = "automations.key";
-
-/** The API key of this tab; the browser forgets it with the tab. */
-export const apiKey = signal(sessionStorage.getItem(KEY) ?? "");
+import { apiKey, chooseTenant, credentials, keepKey, tenantId } from "./session";
 
 /** Whether the server asked who we are. */
 export const signInNeeded = signal(false);
@@ -25,13 +21,11 @@ interface Answer<T> {
 export type Variables = Record<string, unknown>;
 
 export async function request<T>(query: string, variables: Variables = {}, keepalive = false): Promise<T> {
-  const headers: Record<string, string> = { "content-type": "application/json" };
-  if (apiKey.value) headers["authorization"] = `Bearer ${apiKey.value}`;
   let answer: Answer<T>;
   try {
     const response = await fetch("/graphql", {
       method: "POST",
-      headers,
+      headers: { "content-type": "application/json", ...credentials() },
       body: JSON.stringify({ query, variables }),
       keepalive,
     });
@@ -42,7 +36,10 @@ export async function request<T>(query: string, variables: Variables = {}, keepa
   const error = answer.errors?.[0];
   if (error) {
     const code = error.extensions?.code ?? "";
-    if (code === "UNAUTHENTICATED") signInNeeded.value = true;
+    if (code === "UNAUTHENTICATED") {
+      if (tenantId.value) chooseTenant(""); // it may be the tenant that is unknown, not the key
+      signInNeeded.value = true;
+    }
     throw new ApiError(error.message, code);
   }
   return answer.data as T;
@@ -53,19 +50,13 @@ export async function signIn(key: string): Promise<void> {
   const earlier = apiKey.value;
   apiKey.value = key;
   try {
-    await request("{ automation(limit: 1) { id } }");
+    await request("{ auth_info { role } }");
   } catch (error) {
     apiKey.value = earlier;
     throw error;
   }
-  sessionStorage.setItem(KEY, key);
+  keepKey();
   signInNeeded.value = false;
-}
-
-export function signOut(): void {
-  sessionStorage.removeItem(KEY);
-  apiKey.value = "";
-  location.reload();
 }
 
 export function messageOf(error: unknown): string {

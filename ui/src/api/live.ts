@@ -1,8 +1,12 @@
-import { signal } from "@preact/signals";
+import { signal, type Signal } from "@preact/signals";
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { isTold, listen, type Topic } from "./changes";
 import { messageOf, request, type Variables } from "./client";
+import { paced } from "./pace";
 
 const POLL_MS = 2500;
+/** Where the server tells of changes, this is only in case that it forgets one. */
+const TOLD_POLL_MS = 30_000;
 
 const writes = signal(0);
 
@@ -17,8 +21,17 @@ export interface Live<T> {
   refresh: () => void;
 }
 
-/** A query's answer, asked for again and again while the page is seen. `null` asks for nothing. */
-export function useLive<T>(query: string | null, variables: Variables = {}, pollMs = POLL_MS): Live<T> {
+export interface Freshness {
+  /** What the answer depends on. Without any it is asked for once, and when something was written here. */
+  on?: readonly Topic[];
+  /** Only changes of the row with this id count. */
+  id?: string;
+  /** How often it is asked for where no topic tells of it. */
+  everyMs?: number;
+}
+
+/** A query's answer, kept fresh while the page is seen. `null` asks for nothing. */
+export function useLive<T>(query: string | null, variables: Variables = {}, { on, id, everyMs }: Freshness = {}): Live<T> {
   const key = JSON.stringify([query, variables]);
   const [answer, setAnswer] = useState<{ key: string; data?: T; error?: string }>({ key });
   const asked = useRef(0);
@@ -37,28 +50,41 @@ export function useLive<T>(query: string | null, variables: Variables = {}, poll
   }, [key]);
 
   useEffect(() => {
+    let isStale = false;
     let timer = 0;
-    let over = false;
-    const again = async () => {
+    const { now, wish, stop } = paced(async () => {
       clearTimeout(timer);
-      if (!document.hidden) await refresh();
-      if (!over && pollMs > 0) {
-        clearTimeout(timer);
-        timer = window.setTimeout(again, pollMs);
-      }
-    };
-    const seen = () => void (document.hidden || again());
-    const stop = writes.subscribe(() => void again());
+      isStale = document.hidden;
+      if (isStale) return;
+      await refresh();
+      const wait = on ? (isTold.value ? TOLD_POLL_MS : POLL_MS) : everyMs;
+      if (wait) timer = window.setTimeout(wish, wait);
+    });
+    const seen = () => isStale && !document.hidden && wish();
     document.addEventListener("visibilitychange", seen);
+    const ends = [
+      stop,
+      ...(on ?? []).map((topic) => listen(topic, (told) => (!id || !told || told === id) && wish())),
+      onChange(writes, () => void refresh()),
+      onChange(isTold, () => on && wish()),
+      () => document.removeEventListener("visibilitychange", seen),
+    ];
+    now();
     return () => {
-      over = true;
       asked.current += 1;
       clearTimeout(timer);
-      stop();
-      document.removeEventListener("visibilitychange", seen);
+      for (const end of ends) end();
     };
-  }, [refresh, pollMs]);
+  }, [refresh, on?.join(), id, everyMs]);
 
   // The rows of the question before stay until the new ones are there: nothing jumps while one types.
   return { data: answer.data, error: answer.key === key ? answer.error : undefined, refresh };
+}
+
+function onChange<T>(of: Signal<T>, then: () => void): () => void {
+  let isFirst = true; // a signal tells its value at once
+  return of.subscribe(() => {
+    if (!isFirst) then();
+    isFirst = false;
+  });
 }

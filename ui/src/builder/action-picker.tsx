@@ -14,7 +14,7 @@ interface ActionPickerProps {
 
 /** The last blank: what to do. */
 export function ActionPicker({ draft, onAdd }: ActionPickerProps) {
-  const { data } = useLive<{ action: ActionRow[] }>(SAVED_ACTIONS, {}, 0);
+  const { data } = useLive<{ action: ActionRow[] }>(SAVED_ACTIONS);
   const first = !draft.actions.length;
   const saved = (data?.action ?? []).filter((row) => !draft.actions.some((item) => item.saved === row.id));
   return (

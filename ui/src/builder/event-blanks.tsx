@@ -76,7 +76,7 @@ function Subject({ draft, onChange }: BlankProps) {
 }
 
 function AgentChoices({ draft, onChange }: BlankProps) {
-  const { data, error, refresh } = useLive<{ agent_config: AgentConfigRow[] }>(AGENT_CONFIGS, {}, 0);
+  const { data, error, refresh } = useLive<{ agent_config: AgentConfigRow[] }>(AGENT_CONFIGS);
   const [name, setName] = useState("");
   const [problem, setProblem] = useState<string>();
   const isChosen = (id: string) => draft.configs.some((config) => config.id === id);

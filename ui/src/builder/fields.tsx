@@ -137,7 +137,7 @@ const NEW = "\u0000new";
 /** A secret is chosen by its name, or typed here once: it is set when the automation is saved. */
 function SecretField({ field, action, problem, onChange }: FieldProps) {
   const id = useId();
-  const { data } = useLive<{ secret_names: string[] }>(SECRET_NAMES, {}, 0);
+  const { data } = useLive<{ secret_names: string[] }>(SECRET_NAMES);
   const names = data?.secret_names ?? [];
   const chosen = action.config[field.name];
   const isNew = action.secrets[field.name] !== undefined || (!chosen && !field.more && data !== undefined && !names.length);
@@ -211,7 +211,7 @@ function freeName(wanted: string, names: string[]): string {
 function FlowField({ field, action, onChange }: FieldProps) {
   const value = action.config[field.name];
   const group = typeof value === "string" && value ? value : null;
-  const { data } = useLive<{ flow: FlowRow[] }>(group ? FLOWS_OF_GROUPS : null, { ids: [group] }, 0);
+  const { data } = useLive<{ flow: FlowRow[] }>(group ? FLOWS_OF_GROUPS : null, { ids: [group] });
   const name = group ? (data?.flow[0]?.name ?? "…") : "the flow that it happened to";
   return (
     <div class="field">

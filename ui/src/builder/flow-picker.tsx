@@ -18,7 +18,7 @@ interface FlowPickerProps {
 export function FlowPicker({ chosen, onChange, single, onDone }: FlowPickerProps) {
   const [text, setText] = useState("");
   const name = text.trim() ? `%${text.trim().replace(/[%_\\]/g, "\\$&")}%` : null;
-  const { data, error } = useLive<{ flow: FlowRow[] }>(FLOWS, { name }, 0);
+  const { data, error } = useLive<{ flow: FlowRow[] }>(FLOWS, { name });
   const isChosen = (id: string) => chosen.some((flow) => flow.id === id);
   const toggle = (flow: FlowRow) => {
     const named = { id: flow.flow_group_id, name: flow.name };

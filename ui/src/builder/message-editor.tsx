@@ -22,7 +22,7 @@ export function MessageEditor({ label, value, eventType, onChange }: MessageEdit
   const [all, showAll] = useState(false);
   const [run, setRun] = useState("");
   const preview = usePreview(value, eventType, run);
-  const runs = useLive<{ flow_run: RunRow[] }>(eventType === "AgentSLAFailedEvent" ? null : RECENT_RUNS, {}, 0);
+  const runs = useLive<{ flow_run: RunRow[] }>(eventType === "AgentSLAFailedEvent" ? null : RECENT_RUNS);
   const attributes = ATTRIBUTES[eventType] ?? [];
 
   const insert = (attribute: string) => {

@@ -7,8 +7,8 @@ import type { Names } from "../builder/draft";
 export function useNames(rows: AutomationRow[] | undefined): Names | undefined {
   const ids = [...new Set((rows ?? []).flatMap((row) => row.event.flow_group_ids ?? []))].sort();
   const watchesAgents = Boolean(rows?.some((row) => row.event.agent_config_ids?.length));
-  const flows = useLive<{ flow: FlowRow[] }>(ids.length ? FLOWS_OF_GROUPS : null, { ids }, 0);
-  const configs = useLive<{ agent_config: AgentConfigRow[] }>(watchesAgents ? AGENT_CONFIGS : null, {}, 0);
+  const flows = useLive<{ flow: FlowRow[] }>(ids.length ? FLOWS_OF_GROUPS : null, { ids });
+  const configs = useLive<{ agent_config: AgentConfigRow[] }>(watchesAgents ? AGENT_CONFIGS : null);
   const waits = (ids.length && !flows.data && !flows.error) || (watchesAgents && !configs.data && !configs.error);
   if (!rows || waits) return undefined;
   const names = new Map<string, string>();

@@ -15,6 +15,9 @@ import { toast } from "../parts/toast";
 import { link } from "../route";
 import { capital } from "../words";
 
+/** Nothing tells of what others do to actions and secrets. */
+const OTHERS_MS = 10_000;
+
 interface Data {
   action: ActionRow[];
   automation: { id: string; name: string; actions: ActionRow[] }[];
@@ -32,7 +35,7 @@ async function attempt(work: () => Promise<unknown>, done: string): Promise<void
 }
 
 export function ActionsView() {
-  const { data, error } = useLive<Data>(ACTIONS);
+  const { data, error } = useLive<Data>(ACTIONS, {}, { everyMs: OTHERS_MS });
   const [editing, setEditing] = useState<ActionDraft | null>(null);
   return (
     <Page

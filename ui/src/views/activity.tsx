@@ -25,8 +25,8 @@ function conditions(query: URLSearchParams): Record<string, unknown> {
 export function ActivityView() {
   const [limit, setLimit] = useState(STEP);
   const query = parameters.value;
-  const { data, error } = useLive<{ delivery: DeliveryRow[] }>(DELIVERIES, { where: conditions(query), limit });
-  const { data: known } = useLive<{ automation: { id: string; name: string }[] }>(AUTOMATION_NAMES, {}, 0);
+  const { data, error } = useLive<{ delivery: DeliveryRow[] }>(DELIVERIES, { where: conditions(query), limit }, { on: ["delivery_changed"] });
+  const { data: known } = useLive<{ automation: { id: string; name: string }[] }>(AUTOMATION_NAMES);
   const filtered = ["automation", "status", "flow"].some((name) => query.get(name));
   const rows = data?.delivery ?? [];
   return (

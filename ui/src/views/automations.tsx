@@ -84,7 +84,7 @@ async function sendTest(row: AutomationRow): Promise<void> {
 const HEALTHS: Health[] = ["delivering", "failing", "never fired", "needs attention", "waiting"];
 
 export function AutomationsView() {
-  const { data, error } = useLive<{ automation: AutomationRow[] }>(AUTOMATIONS);
+  const { data, error } = useLive<{ automation: AutomationRow[] }>(AUTOMATIONS, {}, { on: ["automation_changed", "delivery_changed"] });
   const rows = data?.automation.filter((row) => !leaving.value.has(row.id));
   const names = useNames(data?.automation);
   const query = parameters.value;

@@ -14,7 +14,7 @@ import { absolute, capital, localTimes, took } from "../words";
 import { whatIsSent } from "./activity";
 
 export function DeliveryView({ id }: { id: string }) {
-  const { data, error } = useLive<{ delivery_by_pk: DeliveryRow | null }>(DELIVERY_BY_ID, { id });
+  const { data, error } = useLive<{ delivery_by_pk: DeliveryRow | null }>(DELIVERY_BY_ID, { id }, { on: ["delivery_changed"], id });
   const [busy, setBusy] = useState(false);
   const row = data?.delivery_by_pk;
   const again = async () => {

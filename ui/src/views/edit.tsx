@@ -25,7 +25,7 @@ export function EditView({ id }: { id: string }) {
 
 /** Loaded once: what others change meanwhile does not pull the form from under somebody's hands. */
 function Loaded({ id, copies }: { id: string; copies?: boolean }) {
-  const { data, error } = useLive<{ automation_by_pk: AutomationRow | null }>(AUTOMATION_BY_ID, { id }, 0);
+  const { data, error } = useLive<{ automation_by_pk: AutomationRow | null }>(AUTOMATION_BY_ID, { id });
   const row = data?.automation_by_pk;
   const names = useNames(row ? [row] : data && []);
   const isReady = names !== undefined && row !== undefined && row !== null;

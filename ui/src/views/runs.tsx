@@ -10,14 +10,16 @@ import { counted } from "../words";
 import { DeliveryList } from "./activity";
 
 const HEALTHY_MS = 60_000;
+/** Nothing tells of agents: they are asked for. */
+const AGENTS_MS = 5000;
 
 type RunInList = RunRow & { firings_aggregate: { aggregate: { count: number } } };
 
 export function RunsView() {
   const flow = parameters.value.get("flow") ?? "";
   const where = flow ? { flow: { name: { _ilike: `%${flow}%` } } } : {};
-  const { data, error } = useLive<{ flow_run: RunInList[] }>(RUNS, { where });
-  const agents = useLive<{ agent_config: AgentConfigRow[]; agent: AgentRow[] }>(AGENT_CONFIGS);
+  const { data, error } = useLive<{ flow_run: RunInList[] }>(RUNS, { where }, { on: ["flow_run_changed"] });
+  const agents = useLive<{ agent_config: AgentConfigRow[]; agent: AgentRow[] }>(AGENT_CONFIGS, {}, { everyMs: AGENTS_MS });
   const hasAgents = Boolean(agents.data?.agent_config.length || agents.data?.agent.length);
   return (
     <Page title="Runs and agents">
@@ -106,7 +108,7 @@ interface RunDetail extends RunRow {
 }
 
 export function RunView({ id }: { id: string }) {
-  const { data, error } = useLive<{ flow_run_by_pk: RunDetail | null }>(RUN_BY_ID, { id });
+  const { data, error } = useLive<{ flow_run_by_pk: RunDetail | null }>(RUN_BY_ID, { id }, { on: ["flow_run_changed", "delivery_changed"] });
   const run = data?.flow_run_by_pk;
   return (
     <Page title={run ? `${run.flow?.name ?? "Run"} · ${run.name ?? ""}` : "Run"} tools={run && <StateBadge state={run.state} />}>

@@ -224,7 +224,7 @@ async def test_limits_of_sockets_and_operations(database_url: str, tmp_path: Pat
         await _open_once_there_is_a_place(api)
 
 
-async def test_who_leaves_before_beginning_holds_no_place(database_url: str, tmp_path: Path) -> None:
+async def test_who_is_lost_before_beginning_holds_no_place(database_url: str, tmp_path: Path) -> None:
     async with running(database_url, tmp_path, max_sockets=1) as api:
         for _ in range(3):
             await _open_once_there_is_a_place(api)
@@ -234,7 +234,8 @@ async def _open_once_there_is_a_place(api: Automations) -> None:
     async with asyncio.timeout(5):
         while True:
             try:
-                async with open_socket(api):
+                async with open_socket(api) as raw:
+                    raw.connection.transport.abort()  # no goodbye
                     return
             except InvalidStatus:
                 await asyncio.sleep(0.01)

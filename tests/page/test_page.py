@@ -4,7 +4,8 @@ import re
 from contextlib import suppress
 
 import orjson
-from playwright.async_api import TimeoutError, expect
+from playwright.async_api import TimeoutError as TooLate
+from playwright.async_api import expect
 
 from tests.harness import Automations, eventually
 from tests.page.visitor import Visitor
@@ -253,7 +254,7 @@ async def test_playground_follows_a_subscription(visitor: Visitor, server: Autom
 
         async def is_told() -> bool:
             await server.set_state(await server.run(flow), "Failed")  # again: it may not have listened yet
-            with suppress(TimeoutError):
+            with suppress(TooLate):
                 await told.wait_for(timeout=1000)
             return await told.count() > 0
 

@@ -9,12 +9,14 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
 import structlog
 
 from automations import __version__
+from automations.backup_commands import add_backup_commands, run_backup, run_restore
 from automations.database import CLIENT_ERRORS, Database
 from automations.hosts import is_loopback
 from automations.key_commands import add_key_commands, run_key_command
@@ -22,8 +24,10 @@ from automations.logs import configure_logs
 from automations.metrics import counting_together
 from automations.migrations import Migration, MigrationError, migrate
 from automations.postgres import EmbeddedPostgres, PostgresUnavailable
+from automations.secret_commands import add_secret_commands, run_rotation
 from automations.settings import Settings, SettingsError, load_client_settings, load_settings
 from automations.status_command import add_status_command, run_status
+from automations.vault import Vault
 from automations.workers import run_workers
 
 if TYPE_CHECKING:
@@ -91,6 +95,8 @@ def _parser() -> argparse.ArgumentParser:
 
     add_status_command(commands, _status)
     add_key_commands(commands, _keys)
+    add_secret_commands(commands, _rotate)
+    add_backup_commands(commands, _backup, _restore)
 
     schema = commands.add_parser("schema", help="print the GraphQL schema")
     schema.set_defaults(command=_schema)
@@ -192,15 +198,17 @@ def _work(settings: Settings, bound: socket.socket, on_ready: Callable[[], None]
 def _run_server(settings: Settings, bound: socket.socket, database_url: str, on_ready: Callable[[], None]) -> None:
     from automations import server
     from automations.app import create_app
-    from automations.vault import Vault
 
-    try:
-        vault = Vault.load(settings.secret_keys, settings.data_dir)
-    except ValueError as error:
-        raise SettingsError(str(error)) from None
-    app = create_app(settings, database_url=database_url, vault=vault)
+    app = create_app(settings, database_url=database_url, vault=_vault(settings))
     gc.freeze()  # what the start made stays: the collector need not look at it again and again
     server.run(app, bound, on_ready=on_ready)
+
+
+def _vault(settings: Settings) -> Vault:
+    try:
+        return Vault.load(settings.secret_keys, settings.data_dir)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
 
 
 def _migrate(settings: Settings, _options: argparse.Namespace) -> int:
@@ -219,6 +227,22 @@ def _keys(settings: Settings, options: argparse.Namespace) -> int:
 def _status(settings: Settings, options: argparse.Namespace) -> int:
     with _database_url(settings) as url:
         return run_status(url, as_json=options.json)
+
+
+def _rotate(settings: Settings, _options: argparse.Namespace) -> int:
+    with _database_url(settings) as url:
+        _run_migrations(url)
+        return run_rotation(url, secret_keys=settings.secret_keys, data_dir=settings.data_dir)
+
+
+def _backup(settings: Settings, options: argparse.Namespace) -> int:
+    with _database_url(settings) as url:
+        return run_backup(url, options.file)
+
+
+def _restore(settings: Settings, options: argparse.Namespace) -> int:
+    with _database_url(settings) as url:
+        return run_restore(url, options.file, load_vault=partial(_vault, settings))
 
 
 def _schema(_settings: Settings, _options: argparse.Namespace) -> int:

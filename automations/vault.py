@@ -10,8 +10,8 @@ import re
 import secrets
 import stat
 import tempfile
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -61,11 +61,12 @@ class Vault:
         """Take the keys from the setting, or where it is absent or blank from the key file in `data_dir`.
 
         The file is made on the first start, readable by its owner only; processes that start together get the same
-        key. It holds the key in the setting's form. Raise ValueError, which says what to change, for a wrong setting
-        and for a file that is open to others, damaged, or cannot be made.
+        key. It holds the key in the setting's form, or several, a line each, while the key is changed. Raise
+        ValueError, which says what to change, for a wrong setting and for a file that is open to others, damaged, or
+        cannot be made.
         """
         if secret_keys is None or not secret_keys.strip():
-            return cls([_load_key_file(data_dir / KEY_FILE)])
+            return cls(_load_key_file(data_dir / KEY_FILE))
         keys = [_decode_key(encoded) for encoded in secret_keys.split(",")]
         for position, key in enumerate(keys, start=1):
             if key is None:
@@ -126,13 +127,25 @@ def _decode_key(encoded: str) -> bytes | None:
     return base64.b64decode(encoded[:43].replace("-", "+").replace("_", "/") + "=")
 
 
-def _load_key_file(path: Path) -> bytes:
+def add_key(data_dir: Path) -> None:
+    """Put a new key in front of those of the key file."""
+    path = data_dir / KEY_FILE
+    _write_key_file(path, [secrets.token_bytes(_KEY_BYTES), *_load_key_file(path)])
+
+
+def drop_old_keys(data_dir: Path) -> None:
+    """Keep the first key of the key file only. What others sealed opens never again."""
+    path = data_dir / KEY_FILE
+    _write_key_file(path, _load_key_file(path)[:1])
+
+
+def _load_key_file(path: Path) -> list[bytes]:
     try:
         if not path.exists():
             _make_key_file(path)
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
-            content = file.read(1024)
+            content = file.read(64 * 1024)
     except OSError as error:
         raise ValueError(
             f"The key file {path} can be neither read nor made ({error.strerror}): "
@@ -141,12 +154,12 @@ def _load_key_file(path: Path) -> bytes:
     # Windows has no such bits: the folder's access list decides there.
     if os.name != "nt" and stat.S_IMODE(mode) & 0o077:
         raise ValueError(f"The key file {path} is open to other users of this machine: run chmod 600 {path}")
-    key = _decode_key(content.decode("ascii", errors="replace"))
-    if key is None:
+    keys = [_decode_key(line) for line in content.decode("ascii", errors="replace").splitlines()]
+    if not keys or None in keys:
         raise ValueError(
             f"The key file {path} holds no key: restore it from a backup, or delete it where no secret was ever stored"
         )
-    return key
+    return [key for key in keys if key is not None]
 
 
 def _make_key_file(path: Path) -> None:
@@ -156,17 +169,29 @@ def _make_key_file(path: Path) -> None:
     shows a reader half a key.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _draft_key_file(path, [secrets.token_bytes(_KEY_BYTES)]) as draft, suppress(FileExistsError):
+        path.hardlink_to(draft)
+    _sync_folder(path.parent)
+
+
+def _write_key_file(path: Path, keys: Sequence[bytes]) -> None:
+    with _draft_key_file(path, keys) as draft:
+        draft.replace(path)
+    _sync_folder(path.parent)
+
+
+@contextmanager
+def _draft_key_file(path: Path, keys: Sequence[bytes]) -> Iterator[Path]:
+    """A file beside it with these keys, on disk; gone afterwards unless it was renamed."""
     descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # O_EXCL, mode 0600
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(base64.b64encode(secrets.token_bytes(_KEY_BYTES)) + b"\n")
+            file.writelines(base64.b64encode(key) + b"\n" for key in keys)
             file.flush()
             os.fsync(file.fileno())
-        with suppress(FileExistsError):
-            path.hardlink_to(draft)
+        yield Path(draft)
     finally:
-        Path(draft).unlink()
-    _sync_folder(path.parent)
+        Path(draft).unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -8,7 +8,7 @@ import orjson
 
 from automations.database import Connection, load_queries
 from automations.errors import InvalidInput, NotFound
-from automations.vault import Vault
+from automations.vault import SecretUnreadable, Vault
 
 queries = load_queries("definition")
 
@@ -35,3 +35,31 @@ async def delete_secret(connection: Connection, tenant_id: UUID, name: str) -> N
 async def secret_names(connection: Connection, tenant_id: UUID) -> list[str]:
     """The names there are, in order."""
     return list(await queries.secret_names(connection, tenant_id=tenant_id))
+
+
+async def reseal_secrets(connection: Connection, vault: Vault) -> int:
+    """Seal with the vault's first key what another one sealed, of all tenants; how many there were.
+
+    SecretUnreadable for one that does not open: run it in a transaction, so that it is all or nothing.
+    """
+    count = 0
+    for row in [row async for row in queries.sealed_secrets(connection)]:
+        tenant_id, name, sealed = row["tenant_id"], row["name"], row["sealed"]
+        if not vault.is_current(sealed):
+            plaintext = vault.open(tenant_id, name, sealed)
+            await queries.reseal(
+                connection, tenant_id=tenant_id, name=name, sealed=vault.seal(tenant_id, name, plaintext)
+            )
+            count += 1
+    return count
+
+
+async def unreadable_secrets(connection: Connection, vault: Vault) -> list[str]:
+    """Names of the secrets, of all tenants, that no key of the vault opens."""
+    names = []
+    async for row in queries.sealed_secrets(connection):
+        try:
+            vault.open(row["tenant_id"], row["name"], row["sealed"])
+        except SecretUnreadable:
+            names.append(row["name"])
+    return names

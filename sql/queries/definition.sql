@@ -125,6 +125,13 @@ FROM unnest(CAST(:states AS text[])) AS state,
 INSERT INTO automations.secret (tenant_id, name, sealed) VALUES (:tenant_id, :name, :sealed)
 ON CONFLICT (tenant_id, name) DO UPDATE SET sealed = excluded.sealed, updated = now();
 
+-- name: sealed_secrets
+-- Of all tenants; they stay as they are until the end of the transaction.
+SELECT tenant_id, name, sealed FROM automations.secret ORDER BY tenant_id, name FOR UPDATE;
+
+-- name: reseal!
+UPDATE automations.secret SET sealed = :sealed WHERE tenant_id = :tenant_id AND name = :name;
+
 -- name: delete_secret$
 DELETE FROM automations.secret WHERE tenant_id = :tenant_id AND name = :name RETURNING true;
 

@@ -62,3 +62,8 @@ ORDER BY pg_total_relation_size(oid) DESC, relname;
 -- name: become_watcher$
 -- One process of all looks after the whole: the one that holds this lock. It is freed with its connection.
 SELECT pg_try_advisory_lock(7305804403);
+
+-- name: other_sessions$
+-- Of servers and commands that use this database at the moment.
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND application_name = 'automations' AND pid <> pg_backend_pid();

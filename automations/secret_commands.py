@@ -1,0 +1,60 @@
+"""`automations secrets rotate`: a new key for what is sealed."""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from automations.access.authors import set_author
+from automations.database import CLIENT_ERRORS, Database, load_queries
+from automations.definitions.secrets import reseal_secrets
+from automations.vault import KEY_FILE, SecretUnreadable, Vault, add_key, drop_old_keys
+
+queries = load_queries("health")
+
+
+def add_secret_commands(commands: Any, run: Callable[..., int]) -> None:
+    """Add the commands to a parser's subparsers; `run` is called with the settings and the options."""
+    parser = commands.add_parser("secrets", help="change the key that seals secrets")
+    actions = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    rotate = actions.add_parser(
+        "rotate",
+        help="seal every secret with a new key",
+        description="Seal every secret of all tenants with a new key. With a key file, stop the server first: the new "
+        "key is made here. With AUTOMATIONS_SECRET_KEYS, put the new key in front, start every server again, run "
+        "this, and drop the old key then.",
+    )
+    rotate.add_argument("--data-dir", help="folder of the embedded PostgreSQL and of the key file")
+    rotate.set_defaults(command=run)
+
+
+def run_rotation(database_url: str, *, secret_keys: str | None, data_dir: Path) -> int:
+    """Seal again what the newest key did not seal. ValueError says why it cannot be done; then nothing has changed."""
+    try:
+        count = asyncio.run(_rotate(database_url, secret_keys, data_dir))
+    except CLIENT_ERRORS as error:
+        raise ValueError(f"the database cannot be used: {error}") from None
+    except SecretUnreadable as error:
+        raise ValueError(f"{error}. Nothing was changed.") from None
+    sys.stdout.write(f"{count} secrets were sealed again\n")
+    if secret_keys is None:
+        sys.stdout.write(f"The new key is in {data_dir / KEY_FILE}: copy it to where you keep the old one.\n")
+    return 0
+
+
+async def _rotate(database_url: str, secret_keys: str | None, data_dir: Path) -> int:
+    connection = await Database(database_url).dedicated()
+    try:
+        if secret_keys is None:
+            if others := await queries.other_sessions(connection):
+                raise ValueError(f"a server runs ({others} sessions) that would not know the new key: stop it first")
+            add_key(data_dir)  # from here to the end the file holds both: whenever this is cut short, all opens
+        async with connection.transaction():
+            await set_author(connection, actor="command line", operation="secrets rotate")
+            count = await reseal_secrets(connection, Vault.load(secret_keys, data_dir))
+        if secret_keys is None:
+            drop_old_keys(data_dir)
+        return count
+    finally:
+        await connection.close()

@@ -28,6 +28,7 @@ from automations.engine.agents import AgentGroups
 from automations.engine.changes import ChangeFeed
 from automations.engine.evaluator import Evaluator
 from automations.engine.heartbeats import Heartbeats
+from automations.engine.scheduler import Scheduler
 from automations.engine.sla import SlaTimers
 from automations.hosts import HostCheck, is_loopback
 from automations.http import Http
@@ -175,7 +176,7 @@ def _dispatcher(
 
 
 def _engine(settings: Settings, database: Database, on_deliveries: Callable[[], None]) -> list[Part]:
-    """What decides that something fires, and what ends runs whose process died."""
+    """What decides that something fires, what makes runs of schedules, and what ends runs whose process died."""
     sla_timers = SlaTimers(database, max_depth=settings.max_depth, on_deliveries=on_deliveries)
     parts: list[Part] = [
         Evaluator(
@@ -187,6 +188,7 @@ def _engine(settings: Settings, database: Database, on_deliveries: Callable[[], 
         ),
         sla_timers,
         AgentGroups(database, max_depth=settings.max_depth, on_deliveries=on_deliveries),
+        Scheduler(database),
     ]
     if settings.heartbeat_seconds:
         parts.append(Heartbeats(database, silent_seconds=settings.heartbeat_seconds))

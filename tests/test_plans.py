@@ -20,14 +20,19 @@ from automations.api.tables import BY_NAME
 from automations.database import DedicatedConnection
 from automations.delivery.dispatcher import queries as delivery
 from automations.engine.evaluator import queries as evaluator
+from automations.engine.heartbeats import queries as heartbeat
+from automations.orchestration.queue import queries as orchestration
+from automations.orchestration.scheduled_runs import queries as schedule
 from bench import seed
 from bench.filters import FLOWS, PROJECTS, filters
 
-HOT = {"delivery", "state_change", "firing", "flow_run", "flow_run_state", "destination"}
+HOT = {
+    "agent", "delivery", "destination", "firing", "flow", "flow_run", "flow_run_state", "state_change", "task_run",
+}  # fmt: skip
 
 # 100,000 changes that wait and as many deliveries, 2,000 of them owed to 200 destinations, some of them in an order,
-# and enough destinations, runs, states and firings that reading them all would show. Triggers and keys would take most
-# of the time.
+# and enough destinations, flows, runs, task runs, states, agents and firings that reading them all would show: most of
+# them are history. Triggers and keys would take most of the time.
 FILL = """
 SET session_replication_role = replica;
 INSERT INTO tenant (name, slug) VALUES ('a', 'a');
@@ -35,8 +40,19 @@ INSERT INTO project (tenant_id, name) SELECT id, 'p' FROM tenant;
 INSERT INTO flow_group (tenant_id, name) SELECT id, 'g' FROM tenant;
 INSERT INTO flow (tenant_id, name, project_id, flow_group_id)
 SELECT tenant.id, 'f', project.id, flow_group.id FROM tenant, project, flow_group;
-INSERT INTO flow_run (tenant_id, flow_id, name)
-SELECT tenant_id, id, 'run ' || number FROM flow, generate_series(1, 10000) AS number;
+INSERT INTO task (tenant_id, flow_id, slug) SELECT tenant_id, id, 't' FROM flow;
+INSERT INTO flow_run (tenant_id, flow_id, name, state, auto_scheduled)
+SELECT tenant_id, id, 'run ' || number,
+    (ARRAY['Scheduled', 'Running', 'Cancelling'])[number], number % 2 = 0
+FROM flow, generate_series(1, 10000) AS number;
+UPDATE flow_run SET state = 'Success' WHERE state IS NULL;
+INSERT INTO task_run (tenant_id, flow_run_id, task_id, state, state_start_time)
+SELECT flow_run.tenant_id, flow_run.id, task.id, 'Success', CASE flow_run.name WHEN 'run 2' THEN now() END
+FROM flow_run, task;
+INSERT INTO flow (tenant_id, name, project_id, flow_group_id, version, archived)
+SELECT tenant_id, name, project_id, flow_group_id, version + number, true
+FROM flow, generate_series(1, 10000) AS number;
+INSERT INTO agent (tenant_id, name) SELECT id, 'agent ' || number FROM tenant, generate_series(1, 10000) AS number;
 INSERT INTO flow_run_state (tenant_id, flow_run_id, state, version) SELECT tenant_id, id, 'Failed', 1 FROM flow_run;
 INSERT INTO automations.firing (tenant_id, event_type, event_id, event)
 SELECT tenant_id, 'FlowRunStateChangedEvent', id, '{}' FROM flow_run;
@@ -65,6 +81,13 @@ STATEMENTS = {
     "take_over": delivery.take_over,
     "evaluate": evaluator.evaluate,
     "is_waiting": evaluator.is_waiting,
+    "runs_in_queues": orchestration.runs_in_queues,
+    "touch_agents": orchestration.touch_agents,
+    "end_silent_runs": heartbeat.end_silent_runs,
+    "update_flow_run_heartbeat": orchestration.update_flow_run_heartbeat,
+    "hold_flows_to_schedule": schedule.hold_flows_to_schedule,
+    "create_flow_runs": orchestration.create_flow_runs,
+    "delete_runs_ahead": schedule.delete_runs_ahead,
 }
 
 

@@ -1,7 +1,9 @@
-"""Flows: registered versions of one version group (its flow group), and their schedules' switch."""
+"""Flows: registered versions of one version group (its flow group)."""
 
 import zlib
 from base64 import b64decode
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -9,7 +11,7 @@ import orjson
 
 from automations.database import Connection, load_queries
 from automations.errors import InvalidInput, LimitExceeded, NotFound
-from automations.orchestration import graphs
+from automations.orchestration import graphs, scheduled_runs
 
 queries = load_queries("orchestration")
 
@@ -60,12 +62,14 @@ async def create_flow(
         run_config=_json(serialized_flow.get("run_config")),
         parameters=_json(serialized_flow.get("parameters") or []),
         schedule=_json(serialized_flow.get("schedule")),
-        is_schedule_active=set_schedule_active and serialized_flow.get("schedule") is not None,
     )
+    await scheduled_runs.delete_runs_ahead(connection, tenant_id, flow_id)
     if tasks := _list(serialized_flow, "tasks"):
         await graphs.register_tasks(connection, tenant_id, flow_id, tasks)
     if edges := _list(serialized_flow, "edges"):
         await graphs.register_edges(connection, tenant_id, flow_id, edges)
+    if set_schedule_active and serialized_flow.get("schedule") is not None:
+        await _try_schedule(connection, tenant_id, flow_id)
     return UUID(str(flow_id))
 
 
@@ -82,20 +86,15 @@ def decompress(text: str) -> Any:
 
 
 async def archive_flow(connection: Connection, tenant_id: UUID, flow_id: UUID) -> None:
-    """End a flow version: its schedule makes no more runs, and those that it made ahead are gone."""
+    """End a flow version: its schedule is off, and the runs that it made ahead are gone. Needs a transaction."""
     if not await queries.archive_flow(connection, tenant_id=tenant_id, flow_id=flow_id):
         raise NotFound(f"There is no flow {flow_id}.")
+    await scheduled_runs.delete_runs_ahead(connection, tenant_id, flow_id)
 
 
 async def delete_flow(connection: Connection, tenant_id: UUID, flow_id: UUID) -> None:
     """Delete a flow version, its graph and its runs; its flow group stays."""
     if not await queries.delete_flow(connection, tenant_id=tenant_id, flow_id=flow_id):
-        raise NotFound(f"There is no flow {flow_id}.")
-
-
-async def set_schedule_active(connection: Connection, tenant_id: UUID, flow_id: UUID, *, active: bool) -> None:
-    """Switch a flow's schedule on or off."""
-    if not await queries.set_schedule_active(connection, tenant_id=tenant_id, flow_id=flow_id, active=active):
         raise NotFound(f"There is no flow {flow_id}.")
 
 
@@ -109,6 +108,12 @@ async def flow_of_flow_group(
     if flow_id is None:
         raise NotFound(f"There is no flow in the flow group {flow_group_id}.")
     return UUID(str(flow_id))
+
+
+async def _try_schedule(connection: Connection, tenant_id: UUID, flow_id: UUID) -> None:
+    """Switch a new flow's schedule on. One that can make no runs stays off, and the flow is registered all the same."""
+    with suppress(InvalidInput):
+        await scheduled_runs.set_schedule_active(connection, tenant_id, flow_id, active=True, now=datetime.now(UTC))
 
 
 async def _version_group(connection: Connection, tenant_id: UUID, project_id: UUID, name: str) -> str:

@@ -2,11 +2,12 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from automations.database import Connection, Database
-from automations.orchestration import flows, runs
+from automations.orchestration import flows, runs, scheduled_runs
 from automations.orchestration.runs import queries
 
 
@@ -25,7 +26,9 @@ class LocalOrchestration:
         """Switch the schedule of a flow group's newest version off: the older ones have none any more."""
         async with self._caused_by(caused_by) as connection:
             flow_id = await flows.flow_of_flow_group(connection, tenant_id, flow_group_id)
-            await flows.set_schedule_active(connection, tenant_id, flow_id, active=False)
+            await scheduled_runs.set_schedule_active(
+                connection, tenant_id, flow_id, active=False, now=datetime.now(UTC)
+            )
 
     async def create_flow_run(
         self, tenant_id: UUID, flow_group_id: UUID, *, name: str | None, parameters: Any, caused_by: UUID

@@ -1,19 +1,35 @@
 """Flow runs and their states. A batch of states is one statement, written whole or not at all."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import orjson
 
-from automations.database import Connection, load_queries
+from automations.database import Connection, Record, load_queries
 from automations.errors import InvalidInput, NotFound
 from automations.orchestration.names import random_name
 from automations.orchestration.states import FINISHED
 from automations.orchestration.transitions import NewState, columns_of, parameters, refusal
 
 queries = load_queries("orchestration")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewRun:
+    """A run to make. Without a name it gets one; what else is None comes from the flow group and from the flow."""
+
+    tenant_id: UUID
+    flow_id: UUID
+    scheduled_start_time: datetime
+    name: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    context: Any = None
+    labels: Sequence[str] | None = None
+    run_config: Any = None
+    idempotency_key: str | None = None
 
 
 async def create_flow_run(
@@ -41,22 +57,48 @@ async def create_flow_run(
         )
         if flow_id is None:
             raise NotFound(f"There is no flow with the version group {version_group_id!r}.")
-    columns = {
-        "name": name or random_name(),
-        "parameters": _json(parameters or {}),
-        "context": _json(context),
-        "labels": None if labels is None else _json(sorted(set(labels))),
-        "run_config": _json(run_config),
-        "scheduled_start_time": scheduled_start_time or datetime.now(UTC),
-        "idempotency_key": idempotency_key,
-    }
+    new_run = NewRun(
+        tenant_id=tenant_id,
+        flow_id=flow_id,
+        name=name,
+        parameters=parameters or {},
+        context=context,
+        labels=labels,
+        run_config=run_config,
+        scheduled_start_time=scheduled_start_time or datetime.now(UTC),
+        idempotency_key=idempotency_key,
+    )
     for _ in range(2):  # a run made meanwhile with the same key is seen at the second look
-        row = await queries.create_flow_run(connection, tenant_id=tenant_id, flow_id=flow_id, **columns)
-        if row is not None and row["missing"]:
-            raise InvalidInput(f"Required parameters were not supplied: {', '.join(row['missing'])}.")
-        if row is not None:
-            return UUID(str(row["id"]))
+        rows = await create_flow_runs(connection, [new_run])
+        if not rows:
+            break
+        if rows[0]["missing"]:
+            raise InvalidInput(f"Required parameters were not supplied: {', '.join(rows[0]['missing'])}.")
+        if rows[0]["id"] is not None:
+            return UUID(str(rows[0]["id"]))
     raise NotFound(f"There is no flow {flow_id}.")
+
+
+async def create_flow_runs(
+    connection: Connection, new_runs: Sequence[NewRun], *, auto_scheduled: bool = False
+) -> list[Record]:
+    """Make runs in one statement. For each whose flow there is: `id`, `is_new`, and `missing` parameters."""
+    return [
+        row
+        async for row in queries.create_flow_runs(
+            connection,
+            tenant_ids=[run.tenant_id for run in new_runs],
+            flow_ids=[run.flow_id for run in new_runs],
+            names=[run.name or random_name() for run in new_runs],
+            parameters=[_json(run.parameters) for run in new_runs],
+            contexts=[_json(run.context) for run in new_runs],
+            labels=[None if run.labels is None else _json(sorted(set(run.labels))) for run in new_runs],
+            run_configs=[_json(run.run_config) for run in new_runs],
+            scheduled_start_times=[run.scheduled_start_time for run in new_runs],
+            idempotency_keys=[run.idempotency_key for run in new_runs],
+            auto_scheduled=auto_scheduled,
+        )
+    ]
 
 
 async def set_flow_run_states(

@@ -64,8 +64,7 @@ FROM (
 WHERE newest.settings ->> 'idempotency_key' = :idempotency_key;
 
 -- name: create_flow$
--- A new version takes the place of the older ones of its version group: those are archived, their schedules end,
--- and what those had made ahead is gone.
+-- A new version takes the place of the older ones of its version group: those are archived, and their schedules end.
 WITH flow_group AS (
     INSERT INTO public.flow_group AS existing (tenant_id, name)
     VALUES (:tenant_id, :version_group_id)
@@ -74,10 +73,6 @@ WITH flow_group AS (
 ), older AS (
     UPDATE public.flow SET archived = true, is_schedule_active = false
     WHERE tenant_id = :tenant_id AND version_group_id = :version_group_id AND NOT archived
-    RETURNING id
-), unmade AS (
-    DELETE FROM public.flow_run USING older
-    WHERE flow_run.flow_id = older.id AND flow_run.auto_scheduled AND flow_run.state = 'Scheduled'
 )
 INSERT INTO public.flow (
     tenant_id, project_id, flow_group_id, version_group_id, version, name, description, core_version, settings,
@@ -88,27 +83,17 @@ SELECT :tenant_id, :project_id, flow_group.id, :version_group_id,
         SELECT max(version) FROM public.flow WHERE tenant_id = :tenant_id AND version_group_id = :version_group_id
     ), 0),
     :name, :description, :core_version, jsonb_strip_nulls(jsonb_build_object('idempotency_key', CAST(:idempotency_key AS text))),
-    :serialized_flow, :environment, :storage, :run_config, :parameters, :schedule, :is_schedule_active
+    :serialized_flow, :environment, :storage, :run_config, :parameters, :schedule, false
 FROM flow_group
 RETURNING id;
 
 -- name: archive_flow$
--- An archived flow has no schedule, and what its schedule had made ahead is gone.
-WITH archived AS (
-    UPDATE public.flow SET archived = true, is_schedule_active = false
-    WHERE tenant_id = :tenant_id AND id = :flow_id
-    RETURNING id
-), unmade AS (
-    DELETE FROM public.flow_run USING archived
-    WHERE flow_run.flow_id = archived.id AND flow_run.auto_scheduled AND flow_run.state = 'Scheduled'
-)
-SELECT true FROM archived;
+UPDATE public.flow SET archived = true, is_schedule_active = false
+WHERE tenant_id = :tenant_id AND id = :flow_id
+RETURNING true;
 
 -- name: delete_flow$
 DELETE FROM public.flow WHERE tenant_id = :tenant_id AND id = :flow_id RETURNING true;
-
--- name: set_schedule_active$
-UPDATE public.flow SET is_schedule_active = :active WHERE tenant_id = :tenant_id AND id = :flow_id RETURNING true;
 
 -- name: flow_of_version_group$
 SELECT id FROM public.flow
@@ -126,35 +111,43 @@ WHERE flow.tenant_id = :tenant_id AND flow.flow_group_id = :flow_group_id
 ORDER BY flow_run.id IS NULL, flow.version DESC
 LIMIT 1;
 
--- name: create_flow_run^
--- A run and its first state. The same key of the same flow gives the same run. What is not given comes from the run
--- config that is, from the flow group and from the flow, in this order. Without a parameter that the flow requires there
--- is no run, and the names of those are the answer.
-WITH flow AS (
-    SELECT flow.id, flow.tenant_id, given.parameters, given.run_config,
+-- name: create_flow_runs
+-- Runs and their first states. The same key of the same flow gives the same run; none, where that one is just being
+-- made. What is not given comes from the run config that is, from the flow group and from the flow, in this order.
+-- Without a parameter that the flow requires there is no run, and the names of those are the answer.
+WITH given AS MATERIALIZED (
+    SELECT asked.place, gen_random_uuid() AS id, asked.tenant_id, asked.flow_id, asked.name, defaults.parameters,
+        asked.context, asked.scheduled_start_time, asked.idempotency_key,
+        coalesce(asked.run_config, flow_group.run_config, flow.run_config) AS run_config,
         coalesce(
-            CAST(:labels AS jsonb), nullif(CAST(:run_config AS jsonb) -> 'labels', 'null'), flow_group.labels,
+            asked.labels, nullif(asked.run_config -> 'labels', 'null'), flow_group.labels,
             nullif(flow.run_config -> 'labels', 'null'), nullif(flow.environment -> 'labels', 'null'), '[]'
         ) AS labels,
         (
             SELECT array_agg(required.name #>> '{}')
             FROM jsonb_path_query(flow.parameters, '$[*] ? (@.required == true).name') AS required (name)
-            WHERE NOT given.parameters ? (required.name #>> '{}')
+            WHERE NOT defaults.parameters ? (required.name #>> '{}')
         ) AS missing
-    FROM public.flow
+    FROM unnest(
+        CAST(:tenant_ids AS uuid[]), CAST(:flow_ids AS uuid[]), CAST(:names AS text[]), CAST(:parameters AS jsonb[]),
+        CAST(:contexts AS jsonb[]), CAST(:labels AS jsonb[]), CAST(:run_configs AS jsonb[]),
+        CAST(:scheduled_start_times AS timestamptz[]), CAST(:idempotency_keys AS text[])
+    ) WITH ORDINALITY AS asked (
+        tenant_id, flow_id, name, parameters, context, labels, run_config, scheduled_start_time, idempotency_key, place
+    )
+    JOIN public.flow ON flow.tenant_id = asked.tenant_id AND flow.id = asked.flow_id
     JOIN public.flow_group ON flow_group.id = flow.flow_group_id
-    CROSS JOIN LATERAL (
-        SELECT flow_group.default_parameters || CAST(:parameters AS jsonb) AS parameters,
-            coalesce(CAST(:run_config AS jsonb), flow_group.run_config, flow.run_config) AS run_config
-    ) AS given
-    WHERE flow.tenant_id = :tenant_id AND flow.id = :flow_id
+    CROSS JOIN LATERAL (SELECT flow_group.default_parameters || asked.parameters AS parameters) AS defaults
 ), made AS (
     INSERT INTO public.flow_run (
-        tenant_id, flow_id, name, parameters, context, labels, run_config, scheduled_start_time, idempotency_key
+        id, tenant_id, flow_id, name, parameters, context, labels, run_config, scheduled_start_time, idempotency_key,
+        auto_scheduled
     )
-    SELECT tenant_id, id, :name, parameters, :context, labels, run_config, :scheduled_start_time, :idempotency_key
-    FROM flow
+    SELECT id, tenant_id, flow_id, name, parameters, context, labels, run_config, scheduled_start_time, idempotency_key,
+        :auto_scheduled
+    FROM given
     WHERE missing IS NULL
+    ORDER BY place
     ON CONFLICT (flow_id, idempotency_key) DO NOTHING
     RETURNING id, tenant_id, scheduled_start_time
 ), first_state AS (
@@ -163,13 +156,12 @@ WITH flow AS (
         jsonb_build_object('type', 'Scheduled', 'message', 'Flow run scheduled.', 'start_time', scheduled_start_time)
     FROM made
 )
-SELECT id, CAST(NULL AS text[]) AS missing FROM made
-UNION ALL
-SELECT id, NULL FROM public.flow_run
-WHERE tenant_id = :tenant_id AND flow_id = :flow_id AND idempotency_key = :idempotency_key
-UNION ALL
-SELECT NULL, missing FROM flow WHERE missing IS NOT NULL
-LIMIT 1;
+SELECT coalesce(made.id, earlier.id) AS id, made.id IS NOT NULL AS is_new, given.missing
+FROM given
+LEFT JOIN made ON made.id = given.id
+LEFT JOIN public.flow_run AS earlier
+    ON earlier.flow_id = given.flow_id AND earlier.idempotency_key = given.idempotency_key
+ORDER BY given.place;
 
 -- name: set_flow_run_name$
 UPDATE public.flow_run SET name = :name WHERE tenant_id = :tenant_id AND id = :flow_run_id RETURNING true;

@@ -18,7 +18,7 @@ from automations.http import Http
 from automations.orchestration.local import LocalOrchestration
 from tests.actions.conformance import HOSTILE
 from tests.actions.stage import PlayedOrchestration, delivery, outcome, tools
-from tests.actions.test_pause_schedule import scheduled_flow
+from tests.actions.test_pause_schedule import new_version
 from tests.harness import Automations, eventually, running
 
 http = Http()
@@ -92,11 +92,11 @@ def test_flow_group_is_a_uuid(written: str) -> None:
 async def test_one_delivery_makes_one_run_also_across_a_new_version(
     server: Automations, local: LocalOrchestration
 ) -> None:
-    first = await scheduled_flow(server)
+    first = await new_version(server)
     owed = replace(delivery(flow_group_id=first["flow_group_id"]), tenant_id=UUID(first["tenant_id"]))
     action = CreateFlowRun(parameters={"n": 1}, run_name="again")
     notes = [await outcome(action, owed, tools(http, orchestration=local)) for _ in range(2)]
-    second = await scheduled_flow(server)
+    second = await new_version(server)
     notes.append(await outcome(action, owed, tools(http, orchestration=local)))
     [run] = await runs(server)
     assert (run["flow_id"], run["name"], run["parameters"], run["state"]) == (
@@ -111,7 +111,7 @@ async def test_one_delivery_makes_one_run_also_across_a_new_version(
 
 
 async def test_group_of_another_tenant_gets_no_run(server: Automations, local: LocalOrchestration) -> None:
-    flow = await scheduled_flow(server)
+    flow = await new_version(server)
     owed = delivery(flow_group_id=flow["flow_group_id"])
     for action in (CreateFlowRun(), CreateFlowRun(flow_group_id=flow["flow_group_id"])):
         assert isinstance(await outcome(action, owed, tools(http, orchestration=local)), Rejected)
@@ -119,7 +119,7 @@ async def test_group_of_another_tenant_gets_no_run(server: Automations, local: L
 
 
 async def test_hostile_names_reach_the_run(server: Automations, local: LocalOrchestration) -> None:
-    flow = await scheduled_flow(server)
+    flow = await new_version(server)
     action = CreateFlowRun(parameters={"name": "{flow_name}"}, run_name="{flow_name}")
     for text in HOSTILE.values():
         owed = delivery(flow_group_id=flow["flow_group_id"], flow_name=text)
@@ -132,7 +132,7 @@ async def test_hostile_names_reach_the_run(server: Automations, local: LocalOrch
 
 async def test_automation_that_sets_itself_off_is_stopped(database_url: str, tmp_path: Path) -> None:
     async with running(database_url, tmp_path, max_depth=3) as server:
-        flow = await scheduled_flow(server)
+        flow = await new_version(server)
         await server.automation({"create_flow_run": {}}, event={"flow_run_state_changed": {"states": ["Scheduled"]}})
         await server.run(flow["id"])
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -27,20 +28,26 @@ async def local(database_url: str) -> AsyncIterator[LocalOrchestration]:
     await database.disconnect()
 
 
-async def scheduled_flow(server: Automations, group: str = "etl") -> dict[str, str]:
-    """A new version of a flow whose schedule is on: its row."""
+async def new_version(server: Automations, group: str = "etl", **serialized: Any) -> dict[str, Any]:
+    """A new version of a flow: its row."""
     project = await server.write("create_project", name=f"project {uuid4().hex}")
     made = await server.write(
         "create_flow",
         project_id=project["id"],
-        serialized_flow={"name": "etl", "schedule": SCHEDULE},
+        serialized_flow={"name": "etl", **serialized},
         version_group_id=group,
     )
     data = await server.execute(
         f'{{ flow_by_pk(id: "{made["id"]}") {{ id flow_group_id tenant_id is_schedule_active }} }}'
     )
-    assert data["flow_by_pk"]["is_schedule_active"]
     return dict(data["flow_by_pk"])
+
+
+async def scheduled_flow(server: Automations, group: str = "etl") -> dict[str, Any]:
+    """A new version of a flow whose schedule is on: its row."""
+    flow = await new_version(server, group, schedule=SCHEDULE)
+    assert flow["is_schedule_active"]
+    return flow
 
 
 async def active(server: Automations) -> set[str]:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.harness import Automations, GraphQLError
 
-SCHEDULE = {"type": "IntervalClock", "interval": 60}
+SCHEDULE = {"clocks": [{"type": "IntervalClock", "interval": 60_000_000}]}
 
 
 async def project(api: Automations, name: str = "p") -> str:

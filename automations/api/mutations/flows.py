@@ -1,5 +1,6 @@
 """Flows and their schedules."""
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from automations.access.roles import EDITORS
 from automations.api.fields import mutation, optional
 from automations.api.payloads import IdPayload, SuccessPayload
 from automations.api.scalars import Json
-from automations.orchestration import flows, graphs
+from automations.orchestration import flows, graphs, scheduled_runs
 
 
 @strawberry.input(name="create_flow_input", description="A flow to register.")
@@ -102,7 +103,7 @@ class FlowMutations:
 
     @mutation("Archive a flow version: its schedule ends, and the runs that it made ahead are gone.", by=EDITORS)
     async def archive_flow(self, info: strawberry.Info, input: ArchiveFlowInput) -> SuccessPayload | None:
-        async with info.context.database.connection() as connection:
+        async with info.context.database.transaction() as connection:
             await flows.archive_flow(connection, info.context.tenant_id, input.flow_id)
         return SuccessPayload()
 
@@ -112,11 +113,11 @@ class FlowMutations:
             await flows.delete_flow(connection, info.context.tenant_id, input.flow_id)
         return SuccessPayload()
 
-    @mutation("Switch a flow's schedule on.", by=EDITORS)
+    @mutation("Switch a flow's schedule on: it has runs for its next ten times from now on.", by=EDITORS)
     async def set_schedule_active(self, info: strawberry.Info, input: SetScheduleActiveInput) -> SuccessPayload | None:
         return await _set_schedule(info, input.flow_id, active=True)
 
-    @mutation("Switch a flow's schedule off.", by=EDITORS)
+    @mutation("Switch a flow's schedule off, and delete the runs that it made ahead.", by=EDITORS)
     async def set_schedule_inactive(
         self, info: strawberry.Info, input: SetScheduleInactiveInput
     ) -> SuccessPayload | None:
@@ -141,6 +142,8 @@ async def _create_flow(
 
 
 async def _set_schedule(info: strawberry.Info, flow_id: UUID, *, active: bool) -> SuccessPayload:
-    async with info.context.database.connection() as connection:
-        await flows.set_schedule_active(connection, info.context.tenant_id, flow_id, active=active)
+    async with info.context.database.transaction() as connection:
+        await scheduled_runs.set_schedule_active(
+            connection, info.context.tenant_id, flow_id, active=active, now=datetime.now(UTC)
+        )
     return SuccessPayload()

@@ -130,12 +130,19 @@ FlowSlaKind = enum(
 )
 
 
-@strawberry.input(name="flow_sla_failed_input", description="A flow run does not start, or does not finish, in time.")
+@strawberry.input(
+    name="flow_sla_failed_input",
+    description="A flow run does not start, or does not finish, in time. Give kind and duration_seconds for an SLA of "
+    "the automation's own, or flow_sla_config_ids.",
+)
 class FlowSlaFailedInput:
-    kind: FlowSlaKind = strawberry.field(description="What is late.")  # type: ignore[valid-type]
-    duration_seconds: int = strawberry.field(description="After how many seconds, from 1.")
+    kind: FlowSlaKind | None = strawberry.field(default=UNSET, description="What is late.")  # type: ignore[valid-type]
+    duration_seconds: int | None = strawberry.field(default=UNSET, description="After how many seconds, from 1.")
     flow_group_ids: list[UUID] | None = strawberry.field(
         default=UNSET, description="Runs of these flow groups; of all flows by default."
+    )
+    flow_sla_config_ids: list[UUID] | None = strawberry.field(
+        default=UNSET, description="SLAs that were saved before, for the flow groups that they were given to, instead."
     )
 
 
@@ -166,4 +173,16 @@ class AutomationEventInput:
 
 def event_from(event: AutomationEventInput) -> dict[str, Any]:
     """The event as the definitions take it: `{key: {…}}` of plain values."""
-    return {key: None if value is None else given(value) for key, value in given(event).items()}
+    fields = {key: None if value is None else given(value) for key, value in given(event).items()}
+    if late := fields.get("flow_sla_failed"):
+        _refuse_two_kinds_of_sla({name for name, value in late.items() if value is not None})
+    return fields
+
+
+def _refuse_two_kinds_of_sla(names: set[str]) -> None:
+    """An automation's own SLA has an id as well, but nobody gives it."""
+    if "flow_sla_config_ids" in names and len(names) > 1:
+        raise InvalidInput(
+            "flow_sla_failed takes either flow_sla_config_ids, or kind and duration_seconds, with flow_group_ids if you "
+            "like."
+        )

@@ -125,7 +125,7 @@ async def update_automation(
     if actions is not None:
         await _write_actions(connection, tenant_id, automation_id, actions)
         await _delete_inline(connection, tenant_id, earlier)
-    if type(trigger) is not type(earlier_trigger):
+    if not trigger.writes_over(earlier_trigger):
         await earlier_trigger.clear_rules(connection, tenant_id, automation_id)
     if trigger != earlier_trigger or values["enabled"] != row["enabled"]:
         await trigger.write_rules(connection, tenant_id, automation_id, enabled=values["enabled"])

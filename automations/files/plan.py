@@ -68,21 +68,9 @@ def _change(
         )
         return None
     if not found:
-        _refuse_saved_slas(entry, problems)
         return Change("create", noun, entry.name, entry=entry)
     differences = tuple(_differences("", found[0].in_file, entry.in_file))
-    if any(difference.path.startswith("when") for difference in differences):
-        _refuse_saved_slas(entry, problems)
     return Change("update", noun, entry.name, found[0].id, entry, differences) if differences else None
-
-
-def _refuse_saved_slas(entry: ActionEntry | AutomationEntry, problems: Problems) -> None:
-    """The first-class API has no word for them: they are read, so that what hooks made can be exported."""
-    if isinstance(entry, AutomationEntry) and any("slas" in event for event in entry.event.in_file.values()):
-        problems.add(
-            entry.place,
-            "An automation for saved SLAs is made by create_flow_sla_failed_hook only; write kind and duration here.",
-        )
 
 
 def _deletions(document: Document, state: State) -> Iterator[Change]:

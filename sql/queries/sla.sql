@@ -152,10 +152,10 @@ ON CONFLICT (tenant_id, flow_group_id, flow_sla_config_id) DO UPDATE SET flow_gr
 RETURNING id;
 
 -- name: known_configs$
--- Which of these ids are SLAs of the tenant; held against deletion.
+-- Which of these ids are SLAs of the tenant that were saved on their own; held against deletion.
 WITH known AS (
     SELECT id FROM automations.flow_sla_config
-    WHERE tenant_id = :tenant_id AND id = ANY(CAST(:ids AS uuid[])) AND deleted_at IS NULL
+    WHERE tenant_id = :tenant_id AND id = ANY(CAST(:ids AS uuid[])) AND deleted_at IS NULL AND NOT inline
     ORDER BY id
     FOR SHARE
 )

@@ -8,6 +8,7 @@ import pytest
 from tests.harness import Automations, GraphQLError, eventually
 from tests.receivers import Receiver
 
+NOBODY = "6f1b5a1e-0000-4000-8000-000000000000"
 SLACK = {"slack_notification": {"webhook_url_secret": "NEVER_SET"}}
 
 
@@ -65,6 +66,41 @@ async def test_run_that_is_late_to_finish_is_told_of_by_automation_and_by_hook(s
     }
 
 
+async def test_automation_waits_for_saved_slas(server: Automations) -> None:
+    flow = await server.flow()
+    sla = (await server.write("create_flow_sla_config", kind="STARTED_NOT_FINISHED", duration_seconds=1))["id"]
+    await server.write("create_flow_group_sla", flow_sla_config_id=sla, flow_group_id=await flow_group(server, flow))
+    async with Receiver() as receiver:
+        event = {"flow_sla_failed": {"flow_sla_config_ids": [sla]}}
+        await server.automation({"webhook": {"url": receiver.url}}, event=event)
+        await server.set_state(await server.run(flow), "Running")
+        [body] = await bodies(receiver, 1)
+    assert (body["flow_sla_config_id"], body["duration_seconds"]) == (sla, 1)
+
+
+async def test_automation_goes_from_its_own_sla_to_saved_ones_and_back(api: Automations) -> None:
+    own = {"flow_sla_failed": {"kind": "STARTED_NOT_FINISHED", "duration_seconds": 60}}
+    sla = (await api.write("create_flow_sla_config", kind="STARTED_NOT_FINISHED", duration_seconds=90))["id"]
+    saved = {"flow_sla_failed": {"flow_sla_config_ids": [sla]}}
+    automation = await api.automation(SLACK, event=own)
+    durations = []
+    for event in (saved, own, saved):
+        await api.write("update_automation", automation_id=automation, event=event)
+        rows = await api.execute("{ flow_sla_config(order_by: {duration_seconds: asc}) { duration_seconds } }")
+        durations.append([row["duration_seconds"] for row in rows["flow_sla_config"]])
+    assert durations == [[90], [60, 90], [90]]
+    [row] = (await api.execute("{ automation { event event_tags } }"))["automation"]
+    assert row == {"event": saved["flow_sla_failed"], "event_tags": {"flow_sla_config_id": [sla]}}
+
+
+async def test_own_sla_of_one_automation_is_not_for_another(api: Automations) -> None:
+    own = {"flow_sla_failed": {"kind": "STARTED_NOT_FINISHED", "duration_seconds": 60}}
+    await api.automation(SLACK, event=own)
+    [row] = (await api.execute("{ flow_sla_config { id } }"))["flow_sla_config"]
+    with pytest.raises(GraphQLError, match="do not exist"):
+        await api.automation(SLACK, event={"flow_sla_failed": {"flow_sla_config_ids": [row["id"]]}})
+
+
 async def test_run_that_is_late_to_start_is_told_of(server: Automations) -> None:
     async with Receiver() as receiver:
         event = {"flow_sla_failed": {"kind": "SCHEDULED_NOT_STARTED", "duration_seconds": 1}}
@@ -120,8 +156,27 @@ async def test_agents_that_went_quiet_are_told_of_by_automation_and_by_hook(serv
         ({"flow_sla_failed": {"kind": "STARTED_NOT_FINISHED", "duration_seconds": 0}}, "whole number from 1"),
         ({"flow_sla_failed": {"kind": "STARTED_NOT_FINISHED", "duration_seconds": 2**31 - 1}}, "whole number from 1"),
         ({"flow_sla_failed": {"kind": "SOMETIMES", "duration_seconds": 1}}, "flow_sla_kind"),
+        ({"flow_sla_failed": {}}, "Give kind and duration_seconds, or the SLAs"),
+        ({"flow_sla_failed": {"duration_seconds": 1}}, "Give kind and duration_seconds, or the SLAs"),
+        ({"flow_sla_failed": {"kind": "STARTED_NOT_FINISHED"}}, "duration_seconds must be a whole number"),
+        ({"flow_sla_failed": {"flow_sla_config_ids": []}}, "one id at least"),
+        ({"flow_sla_failed": {"flow_sla_config_ids": [NOBODY]}}, "do not exist"),
+        (
+            {"flow_sla_failed": {"flow_sla_config_ids": [NOBODY], "flow_group_ids": [NOBODY]}},
+            "either flow_sla_config_ids",
+        ),
+        (
+            {
+                "flow_sla_failed": {
+                    "flow_sla_config_ids": [NOBODY],
+                    "kind": "STARTED_NOT_FINISHED",
+                    "duration_seconds": 1,
+                }
+            },
+            "either flow_sla_config_ids",
+        ),
         ({"agent_sla_failed": {"agent_config_ids": []}}, "one at least"),
-        ({"agent_sla_failed": {"agent_config_ids": ["6f1b5a1e-0000-4000-8000-000000000000"]}}, "do not exist"),
+        ({"agent_sla_failed": {"agent_config_ids": [NOBODY]}}, "do not exist"),
         ({"flow_sla_failed": None}, "exactly one"),
     ],
 )

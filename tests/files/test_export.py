@@ -86,6 +86,12 @@ async def test_automations_that_hooks_made_go_round(api: Automations, run: Run) 
     exported = await goes_round(run)
     assert "slas:\n          - late" in exported
     assert f"- action: {action}" in exported
+    read = "{ hook(order_by: {created: asc}) { event_type event_tags } }"
+    before = await api.execute(read)
+    for row in (await api.execute("{ hook { id } }"))["hook"]:
+        await api.write("delete_hook", "success", hook_id=row["id"])
+    assert (await run("apply", "--yes", files=[exported])).code == 0
+    assert sorted(map(repr, (await api.execute(read))["hook"])) == sorted(map(repr, before["hook"]))
 
 
 async def test_what_refers_to_something_deleted_goes_round(api: Automations, run: Run) -> None:

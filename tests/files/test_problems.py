@@ -51,16 +51,13 @@ OF_EVENTS = [
     ("{flow_run_state_changed: {states: Failed, flows: daily}}", "'daily'; write one of a/daily, b/daily."),
     (f"{{flow_sla_failed: {{{LATE}, duration: soon}}}}", "duration must be a duration such as 90s, 10m or 1h30m."),
     (f"{{flow_sla_failed: {{{LATE}, duration: 0s}}}}", "duration must be a whole number from 1"),
+    ("{flow_sla_failed: {slas: [lat]}}", "There is no SLA 'lat'. Did you mean late?"),
     ("{flow_sla_failed: {slas: [x], duration: 5m}}", "flow_sla_failed takes either slas, or kind and duration"),
     ("{agent_sla_failed: {agent_configs: [prd]}}", "There is no agent config 'prd'. Did you mean prod?"),
     ("{agent_sla_failed: {agent_configs: prod, min_healthy: true}}", "min_healthy must be a whole number."),
 ]
 OF_BOTH = [
     (one("{agent_sla_failed: {agent_configs: prod}}"), "2: cancel_flow_run needs an event with a flow run"),
-    (
-        one("{flow_sla_failed: {slas: [late]}}"),
-        "2: An automation for saved SLAs is made by create_flow_sla_failed_hook",
-    ),
 ]
 
 

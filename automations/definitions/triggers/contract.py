@@ -45,6 +45,10 @@ class Trigger(ABC):
         """This trigger as the successor of an automation's earlier one."""
         return self
 
+    def writes_over(self, earlier: "Trigger") -> bool:
+        """Whether writing the rules leaves none of the earlier trigger's behind; else those are cleared first."""
+        return type(self) is type(earlier)
+
     @abstractmethod
     async def check(self, connection: Connection, tenant_id: UUID) -> None:
         """InvalidInput for ids that the tenant does not have."""
@@ -55,4 +59,4 @@ class Trigger(ABC):
 
     @abstractmethod
     async def clear_rules(self, connection: Connection, tenant_id: UUID, automation_id: UUID) -> None:
-        """Leave nothing behind: the automation is deleted, or waits for another kind of event from now on."""
+        """Leave nothing behind: the automation is deleted, or waits for something else from now on."""

@@ -34,7 +34,7 @@ class LateRun(Trigger):
         kind, config_ids = fields.get("kind"), ids_of(fields, "flow_sla_config_ids")
         if kind is None:
             if not config_ids:
-                raise InvalidInput("Give the SLAs: one id at least.")
+                raise InvalidInput("Give kind and duration_seconds, or the SLAs: one id at least.")
             return cls(config_ids)
         if kind not in slas.KINDS:
             raise InvalidInput(f"kind must be one of {', '.join(slas.KINDS)}.")
@@ -77,6 +77,9 @@ class LateRun(Trigger):
         if self.kind is not None and isinstance(earlier, LateRun) and earlier.kind is not None:
             return replace(self, flow_sla_config_ids=earlier.flow_sla_config_ids)
         return self
+
+    def writes_over(self, earlier: Trigger) -> bool:
+        return isinstance(earlier, LateRun) and (self.kind is not None or earlier.kind is None)
 
     async def check(self, connection: Connection, tenant_id: UUID) -> None:
         if self.flow_group_ids:

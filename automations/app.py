@@ -109,7 +109,12 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
                 log.warning(
                     "there is no API key yet", make_one="automations key create NAME --role admin --all-tenants"
                 )
-        probes.callers = Callers(database, keyring, default_tenant_id=tenant_id)
+        probes.callers = Callers(
+            database,
+            keyring,
+            default_tenant_id=tenant_id,
+            wrong_keys_per_second=settings.wrong_keys_per_second,
+        )
         if "api" in settings.roles:
             app.state.graphql = endpoint(probes.callers)
         deciding = [asyncio.create_task(part.run(), name=type(part).__name__) for part in parts]

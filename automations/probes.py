@@ -12,7 +12,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from automations.access.callers import Callers
+from automations.access.callers import Callers, client_address
+from automations.access.rates import TooManyRequests
 from automations.access.roles import VIEWERS
 from automations.database import CLIENT_ERRORS, Database, load_queries
 from automations.errors import Unauthenticated
@@ -58,9 +59,11 @@ class Probes:
     async def _metrics(self, request: Request) -> Response:
         """Where requests need a key, these do too: one for all tenants, since the numbers are of all."""
         try:
-            await self._check(request.headers.get("authorization"))
+            await self._check(request)
         except Unauthenticated as error:
             return PlainTextResponse(f"{error}\n", 401, {"WWW-Authenticate": "Bearer"})
+        except TooManyRequests as error:
+            return PlainTextResponse(f"{error}\n", 429, {"Retry-After": str(error.retry_after_seconds)})
         try:
             async with self.database.reading() as connection:
                 health = await measure(connection, now=datetime.now(UTC))
@@ -70,10 +73,11 @@ class Probes:
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(_Scrape(health, sizes)), media_type=content_type)
 
-    async def _check(self, authorization: str | None) -> None:
+    async def _check(self, request: Request) -> None:
         if self.callers is None:
             raise Unauthenticated("The server is about to start.")
-        caller = await self.callers.of(authorization, None)
+        address = client_address(request)
+        caller = await self.callers.of(request.headers.get("authorization"), None, address=address)
         if not caller.all_tenants or caller.role not in VIEWERS:
             raise Unauthenticated("The numbers are of all tenants: send a viewer's key that is for all of them.")
 

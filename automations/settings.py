@@ -252,6 +252,9 @@ class Settings:
     requests_per_second: float = _setting(
         0.0, _number(float, 0, 10**6), "Operations a caller may send, on average; 0 leaves it open."
     )
+    wrong_keys_per_second: float = _setting(
+        5.0, _number(float, 0, 10**6), "Wrong API keys that an address may send, on average; 0 leaves it open."
+    )
     allowed_origins: tuple[str, ...] = _setting(
         (),
         _split(_origin, "origins such as https://ui.example.com, separated by commas"),

@@ -133,7 +133,9 @@ async def guarded_server(shared_url: str, tmp_path_factory: pytest.TempPathFacto
     tenant = await ensure_default_tenant(connection)
     made = await create_key(connection, tenant, name="guard", role=Role.ADMIN, all_tenants=True)
     await connection.close()
-    async with running(shared_url, tmp_path_factory.mktemp("guarded"), auth="on") as automations:
+    async with running(
+        shared_url, tmp_path_factory.mktemp("guarded"), auth="on", wrong_keys_per_second=0
+    ) as automations:
         yield automations.with_key(made.text)
 
 

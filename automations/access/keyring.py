@@ -47,6 +47,7 @@ class Keyring:
         self._database = database
         self._known: dict[str, tuple[Key, float]] = {}
         self._readings: dict[str, asyncio.Task[Key | None]] = {}
+        self._verified: set[str] = set()
         self._changes = 0
         self._bell = Bell()
 
@@ -73,9 +74,15 @@ class Keyring:
         now = datetime.now(UTC)
         if found is None or key is None or not is_right or (key.expires_at is not None and key.expires_at <= now):
             return None
+        self._verified.add(found[1])
         if key.last_used_at is None or key.last_used_at <= now - USE_NOTED_EVERY:
             await self._note_use(found[1], key, now)
         return key
+
+    def has_verified(self, text: str) -> bool:
+        """Whether a key that begins like this was right once in this process. It is to be verified all the same."""
+        found = KEY.fullmatch(text)
+        return found is not None and found[1] in self._verified
 
     async def _key(self, beginning: str) -> Key | None:
         """From memory, or read: once for all the requests that need it at the same time."""

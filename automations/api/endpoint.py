@@ -13,14 +13,14 @@ from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from automations.access.callers import Callers
+from automations.access.callers import Callers, client_address
+from automations.access.rates import Rates, TooManyRequests
 from automations.api.compression import LEAST_BYTES, compressed
 from automations.api.context import RequestContext, Services
 from automations.api.execution import Operations, WrongMethod, error_answers, is_forbidden, is_unavailable
 from automations.api.limits import Limits
 from automations.api.media_types import EVENT_STREAM, GRAPHQL_JSON, JSON, answer_type, is_json_in_utf8
 from automations.api.origins import ForeignPage, refuse_foreign_page
-from automations.api.rates import Rates, TooManyRequests
 from automations.api.requests import operation_in_url, read_operations
 from automations.api.schema import schema
 from automations.api.subscriptions.hub import Hub
@@ -56,7 +56,7 @@ class GraphQLEndpoint:
         self.starter = Starter(schema, self._operations.documents, hub, most_rows=settings.max_rows)
         self.most_subscriptions = settings.max_subscriptions
         self._open = Places(settings.max_sockets)
-        self._rates = Rates(settings.requests_per_second)
+        self._rates = Rates(settings.requests_per_second, "operations")
         self._allowed_origins = frozenset(settings.allowed_origins)
 
     async def __call__(self, request: Request) -> Response | EventStream:
@@ -65,7 +65,7 @@ class GraphQLEndpoint:
             context = await self.context(request)  # first: a stranger's body is not read
             body = await self._read(request, media_type)
             operations = read_operations(body, most=self._limits.operations)
-            self._rates.take(request, context.caller.key_id, len(operations))
+            self._rates.take(_caller(request, context), len(operations))
             if media_type == EVENT_STREAM:
                 return self._stream(request, operations, context, only_queries=request.method == "GET")
         except ClientDisconnect:
@@ -141,7 +141,7 @@ class GraphQLEndpoint:
 
     def count(self, connection: HTTPConnection, context: RequestContext) -> None:
         """LimitExceeded where the caller has sent too many operations."""
-        self._rates.take(connection, context.caller.key_id, 1)
+        self._rates.take(_caller(connection, context), 1)
 
     async def answer(self, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:
         """The answer to a query or mutation that came over a WebSocket."""
@@ -158,7 +158,9 @@ class GraphQLEndpoint:
         return RequestContext(
             services=self._services,
             caller=await self._callers.of(
-                headers.get("authorization"), _uuid(tenant_id, "X-PREFECT-TENANT-ID") if tenant_id else None
+                headers.get("authorization"),
+                _uuid(tenant_id, "X-PREFECT-TENANT-ID") if tenant_id else None,
+                address=client_address(request),
             ),
             agent_id=_uuid(agent_id, "X-PREFECT-AGENT-ID") if agent_id else None,
             core_version=headers.get("x-prefect-core-version"),
@@ -175,6 +177,11 @@ class GraphQLEndpoint:
             context=own,
             only_queries=only_queries,
         )
+
+
+def _caller(connection: HTTPConnection, context: RequestContext) -> str:
+    """Who has a rate of its own: an API key, or where none is needed an address."""
+    return str(context.caller.key_id or client_address(connection))
 
 
 def _answer(result: ExecutionResult) -> dict[str, Any]:

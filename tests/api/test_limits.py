@@ -6,9 +6,9 @@ from typing import Any
 import graphql
 import pytest
 
+from automations.access.rates import BURST_SECONDS, Rates, TooManyRequests
 from automations.api.documents import Documents
 from automations.api.limits import Limits
-from automations.api.rates import BURST_SECONDS, Rates, TooManyRequests
 from automations.api.schema import schema
 from tests.api.test_endpoint import error, post
 from tests.harness import Automations, running
@@ -141,28 +141,31 @@ async def test_settings_reach_the_server(database_url: str, tmp_path: Path) -> N
 
 def test_bucket_empties_and_fills() -> None:
     now = [100.0]
-    rates = Rates(2, clock=lambda: now[0])
+    rates = Rates(2, "operations", clock=lambda: now[0])
     for _ in range(2 * BURST_SECONDS):
-        rates.take_from("a", 1)
+        rates.check("a")
+        rates.take("a", 1)
+    with pytest.raises(TooManyRequests):
+        rates.check("a")
     with pytest.raises(TooManyRequests) as caught:
-        rates.take_from("a", 1)
+        rates.take("a", 1)
     assert caught.value.retry_after_seconds == 1
     assert "2 operations a second are allowed" in str(caught.value)
-    rates.take_from("b", 1)  # has a bucket of its own
+    rates.take("b", 1)  # has a bucket of its own
     now[0] += 0.5
-    rates.take_from("a", 1)
+    rates.take("a", 1)
     with pytest.raises(TooManyRequests):
-        rates.take_from("a", 1)
+        rates.take("a", 1)
     now[0] += 1000  # no more than full
-    rates.take_from("a", 2 * BURST_SECONDS)
+    rates.take("a", 2 * BURST_SECONDS)
     with pytest.raises(TooManyRequests) as caught:
-        rates.take_from("a", 10)
+        rates.take("a", 10)
     assert caught.value.retry_after_seconds == 5
 
 
 def test_buckets_of_callers_long_gone_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("automations.api.rates.MOST_CALLERS", 2)
-    rates = Rates(1, clock=lambda: 0.0)
-    for caller in "abc":
-        rates.take_from(caller, 1)
-    assert list(rates._buckets) == ["b", "c"]
+    monkeypatch.setattr("automations.access.rates.MOST_CALLERS", 2)
+    rates = Rates(1, "operations", clock=lambda: 0.0)
+    for caller in "abac":
+        rates.take(caller, 1)
+    assert list(rates._buckets) == ["a", "c"]

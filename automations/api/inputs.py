@@ -183,5 +183,5 @@ def _refuse_two_kinds_of_sla(names: set[str]) -> None:
     """An automation's own SLA has an id as well, but nobody gives it."""
     if "flow_sla_config_ids" in names and len(names) > 1:
         raise InvalidInput(
-            "flow_sla_failed takes either flow_sla_config_ids, or kind and duration_seconds, and flow_group_ids with these."
+            "flow_sla_failed takes either flow_sla_config_ids, or kind, duration_seconds and flow_group_ids."
         )

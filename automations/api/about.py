@@ -6,10 +6,20 @@ from uuid import UUID
 import strawberry
 
 from automations import __version__
+from automations.api.context import RequestContext
+from automations.api.fields import resolved
 from automations.api.scalars import Json
 from automations.orchestration.state_classes import STATE_HIERARCHY, STATE_INFO
+from automations.orchestration.tenants import list_tenants
 
 CORE_VERSION = "1.4.1"
+
+
+@strawberry.type(name="tenant_choice", description="A tenant that may be spoken for: X-PREFECT-TENANT-ID picks it.")
+class TenantChoice:
+    id: UUID = strawberry.field(description="Its id.")
+    name: str = strawberry.field(description="Its name.")
+    slug: str = strawberry.field(description="Its name in addresses.")
 
 
 @strawberry.type(name="auth_info", description="Who asks.")
@@ -21,6 +31,14 @@ class AuthInfo:
     all_tenants: bool = strawberry.field(description="Whether other tenants may be spoken for, too.")
     reads_secrets: bool = strawberry.field(description="Whether flow runs read values of secrets with the key.")
     expires_at: datetime | None = strawberry.field(description="When the key ends to be valid.")
+
+    @resolved("The tenants that may be spoken for, by name; as many as a list may hold.")
+    async def tenants(self, info: strawberry.Info) -> list[TenantChoice]:
+        context: RequestContext = info.context
+        only = None if self.all_tenants else self.tenant_id
+        async with context.database.connection() as connection:
+            rows = await list_tenants(connection, only=only, most=context.services.max_rows)
+        return [TenantChoice(id=row["id"], name=row["name"], slug=row["slug"]) for row in rows]
 
 
 @strawberry.type(name="api_info", description="What answers.")

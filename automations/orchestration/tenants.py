@@ -3,7 +3,7 @@
 import re
 from uuid import UUID
 
-from automations.database import Connection, UniqueViolation, load_queries
+from automations.database import Connection, Record, UniqueViolation, load_queries
 from automations.errors import Conflict, InvalidInput, NotFound
 
 queries = load_queries("orchestration")
@@ -25,6 +25,13 @@ async def tenant_of(connection: Connection, slug: str) -> UUID | None:
     """Id of the tenant with this slug, or None."""
     tenant_id = await queries.tenant_of_slug(connection, slug=slug)
     return None if tenant_id is None else UUID(str(tenant_id))
+
+
+async def list_tenants(connection: Connection, *, only: UUID | None, most: int) -> list[Record]:
+    """id, name and slug of every tenant by name, at most so many; or of the only one."""
+    if only is not None:
+        return [row async for row in queries.one_tenant(connection, tenant_id=only)]
+    return [row async for row in queries.all_tenants(connection, most=most)]
 
 
 async def create_tenant(connection: Connection, *, name: str, slug: str | None) -> UUID:

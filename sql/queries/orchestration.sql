@@ -17,6 +17,13 @@ SELECT EXISTS (SELECT FROM public.tenant WHERE id = :tenant_id);
 -- name: tenant_of_slug$
 SELECT id FROM public.tenant WHERE slug = :slug;
 
+-- name: all_tenants
+-- For those who may speak for any of them.
+SELECT id, name, slug FROM public.tenant ORDER BY lower(name), id LIMIT :most;
+
+-- name: one_tenant
+SELECT id, name, slug FROM public.tenant WHERE id = :tenant_id;
+
 -- name: create_project$
 INSERT INTO public.project (tenant_id, name, description) VALUES (:tenant_id, :name, :description) RETURNING id;
 

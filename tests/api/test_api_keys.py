@@ -55,6 +55,24 @@ async def test_key_says_what_it_is(guarded: Automations) -> None:
     }
 
 
+TENANTS = "{ auth_info { tenant_id tenants { id name slug } } }"
+
+
+async def test_key_of_one_tenant_says_so(guarded: Automations) -> None:
+    info = (await guarded.execute(TENANTS))["auth_info"]
+    assert [tenant["id"] for tenant in info["tenants"]] == [info["tenant_id"]]
+
+
+async def test_who_may_speak_for_all_tenants_is_told_them_by_name(api: Automations) -> None:
+    last = await api.write("create_tenant", name="zebra")
+    first = await api.write("create_tenant", name="Aardvark")
+    told = (await api.execute(TENANTS))["auth_info"]["tenants"]
+    assert (told[0], told[-1]) == (
+        {"id": first["id"], "name": "Aardvark", "slug": "aardvark"},
+        {"id": last["id"], "name": "zebra", "slug": "zebra"},
+    )
+
+
 async def test_without_keys_everybody_is_an_admin(api: Automations) -> None:
     info = (await api.execute(INFO))["auth_info"]
     assert info == {

@@ -10,6 +10,7 @@ from ipaddress import ip_network
 from time import monotonic
 from typing import Any
 
+import orjson
 import pytest
 import trustme
 from hypothesis import given, settings
@@ -114,6 +115,22 @@ async def connected(client: Http, receiver: Receiver) -> None:
 
 
 # What arrives, and what is answered
+
+
+@pytest.mark.parametrize(
+    ("content", "received"), [(b'{"run": "nightly"}', {"run": "nightly"}), (b"\xff no JSON", "\ufffd no JSON")]
+)
+async def test_the_echo_answers_with_what_it_was_sent_and_asks_nobody(
+    make_client: MakeClient, content: bytes, received: Any
+) -> None:
+    names = Names({})
+    answer = await post(make_client(resolve=names, allowed_networks=()), "https://echo.invalid/x", content=content)
+    assert (answer.status_code, orjson.loads(answer.body)) == (200, {"received": received})
+    assert names.lookups == []
+
+
+async def test_the_echo_keeps_no_more_than_any_answer(client: Http) -> None:
+    assert len((await post(client, "https://echo.invalid", content=b"x" * 10_000)).body) == http_client.KEPT_BYTES
 
 
 async def test_a_post_arrives_as_it_was_given(client: Http, receiver: Receiver) -> None:

@@ -1,6 +1,8 @@
 import { render } from "preact";
 import { signInNeeded } from "./api/client";
-import { apiKey, signOut } from "./api/session";
+import { caller } from "./api/caller";
+import { isListening, isTold } from "./api/changes";
+import { apiKey, chooseTenant, signOut } from "./api/session";
 import { Icon, type IconName } from "./parts/icon";
 import { Toasts } from "./parts/toast";
 import { path } from "./route";
@@ -71,6 +73,8 @@ function App() {
           ))}
         </nav>
         <div class="extras">
+          <TenantSwitch />
+          <LiveMark />
           <a class="bare" href="/playground" title="GraphQL playground" aria-label="GraphQL playground">
             <Icon name="code" />
           </a>
@@ -90,6 +94,32 @@ function App() {
       <Toasts />
       <LeaveDialog />
     </>
+  );
+}
+
+/** Only for those who may speak for several. */
+function TenantSwitch() {
+  const { tenant_id, tenants = [] } = caller.value ?? {};
+  if (tenants.length < 2) return null;
+  return (
+    <select class="tenant" aria-label="Tenant" value={tenant_id} onChange={(event) => chooseTenant(event.currentTarget.value)}>
+      {tenants.map((tenant) => (
+        <option key={tenant.id} value={tenant.id}>
+          {tenant.name}
+        </option>
+      ))}
+    </select>
+  );
+}
+
+/** Whether changes show by themselves, at once. */
+function LiveMark() {
+  if (!isListening.value) return null;
+  const words = isTold.value ? "Live: changes show as they happen" : "Not live: asking every few seconds";
+  return (
+    <span class={isTold.value ? "live on" : "live"} role="img" title={words} aria-label={words}>
+      <i />
+    </span>
   );
 }
 

@@ -17,6 +17,8 @@ const HIDDEN_MS = 10_000;
 
 /** Whether changes are told now; otherwise they have to be asked for. */
 export const isTold = signal(false);
+/** Whether anything that is shown depends on changes. */
+export const isListening = signal(false);
 
 const listeners = new Map<Topic, Set<Listener>>();
 const ends = new Map<Topic, () => void>();
@@ -70,11 +72,13 @@ function start(topic: Topic): void {
     { next: ({ data }) => data?.[topic] && tell(topic, data[topic].id), error: again, complete: () => undefined },
   );
   ends.set(topic, end);
+  isListening.value = true;
 }
 
 function stop(topic: Topic): void {
   ends.get(topic)?.();
   ends.delete(topic);
+  isListening.value = ends.size > 0;
 }
 
 function tell(topic: Topic, id: string | null): void {

@@ -9,6 +9,8 @@ const DELIVERY = `id created status action_type destination target attempt_count
   firing { id event_type event flow_run { id name flow { name } } }`;
 const RUN = "id name state state_message state_timestamp scheduled_start_time flow { name }";
 
+export const AUTH_INFO = "{ auth_info { name role tenant_id tenants { id name } } }";
+
 export const AUTOMATIONS = `query {
   automation(where: {deleted_at: {_is_null: true}}, order_by: {created: desc}, limit: 500) { ${AUTOMATION} }
 }`;
@@ -79,6 +81,13 @@ export const DELIVERY_BY_ID = `query($id: uuid!) {
   }
 }`;
 export const REDELIVER = "mutation($input: redeliver_input!) { redeliver(input: $input) { id } }";
+
+export const CREATE_PROJECT = "mutation($input: create_project_input!) { create_project(input: $input) { id } }";
+export const CREATE_FLOW = "mutation($input: create_flow_input!) { create_flow(input: $input) { id } }";
+export const CREATE_FLOW_RUN = "mutation($input: create_flow_run_input!) { create_flow_run(input: $input) { id } }";
+export const SET_FLOW_RUN_STATES = `mutation($input: set_flow_run_states_input!) {
+  set_flow_run_states(input: $input) { states { id } }
+}`;
 
 export const RUNS = `query($where: flow_run_bool_exp) {
   flow_run(where: $where, order_by: {updated: desc}, limit: 60) {

@@ -95,6 +95,13 @@ export interface DeliveryRow {
   attempts: AttemptRow[];
 }
 
+export interface CallerRow {
+  name: string;
+  role: "admin" | "editor" | "viewer" | "agent";
+  tenant_id: string;
+  tenants: { id: string; name: string }[];
+}
+
 export interface AgentRow {
   id: string;
   name: string | null;

@@ -32,6 +32,9 @@ export interface ActionKind {
   help?: { title: string; steps: string[]; link?: string };
 }
 
+/** The server answers it itself, with what it was sent. */
+export const ECHO_URL = "https://echo.invalid";
+
 const MESSAGE: Field = { name: "message", label: "Message", kind: "message" };
 
 function texts(value: Json | undefined): string[] {
@@ -202,9 +205,9 @@ export const ACTION_KINDS: ActionKind[] = [
     name: "Webhook",
     does: "POST JSON to an address",
     icon: "globe",
-    phrase: (name, config) => `call ${name ?? host(config["url"]) ?? "a webhook"}`,
+    phrase: (name, config) => `call ${name ?? (config["url"] === ECHO_URL ? "the built-in echo" : host(config["url"])) ?? "a webhook"}`,
     fields: [
-      { name: "url", label: "URL", kind: "text", placeholder: "https://example.com/runs" },
+      { name: "url", label: "URL", kind: "text", placeholder: "https://example.com/runs", hint: `${ECHO_URL} is an echo that is built in, to try things out.` },
       {
         name: "payload",
         label: "Body",

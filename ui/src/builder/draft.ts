@@ -1,7 +1,8 @@
 /** An automation while it is made: from a row of the API, to an input of the API, and as a sentence. */
 import type { ActionRow, AutomationRow, Config, EventRow, Json, StateGroup } from "../api/rows";
+import type { IconName } from "../parts/icon";
 import { capital, counted, lengthInWords, listed } from "../words";
-import { kindOfKey, kindOfType, type Field } from "./catalog";
+import { ECHO_URL, kindOfKey, kindOfType, type Field } from "./catalog";
 
 export interface Named {
   id: string;
@@ -243,19 +244,39 @@ export function copyOf(draft: Draft): Draft {
   return { ...draft, id: null, name: capital(`${draft.name ?? sentence(draft)} (copy)`).slice(0, 200) };
 }
 
+export interface Recipe {
+  title: string;
+  hint?: string;
+  icon: IconName;
+  draft: () => Draft;
+}
+
 /** Starting points that the first visit offers. */
-export const RECIPES: Record<string, { title: string; draft: () => Draft }> = {
-  slack: { title: "Tell Slack when a run fails", draft: () => ({ ...newDraft(), actions: [newAction("slack_notification")] }) },
+export const RECIPES: Record<string, Recipe> = {
+  echo: {
+    title: "Just try it, with a built-in echo",
+    hint: "Works at once: no account is needed, and nothing leaves the server.",
+    icon: "play",
+    draft: () => ({ ...newDraft(), actions: [{ ...newAction("webhook"), config: { url: ECHO_URL } }] }),
+  },
+  slack: {
+    title: "Tell Slack when a run fails",
+    icon: "chat",
+    draft: () => ({ ...newDraft(), actions: [newAction("slack_notification")] }),
+  },
   late: {
     title: "Page somebody when a run takes too long",
+    icon: "alarm",
     draft: () => ({ ...newDraft(), verb: "not_finished", actions: [newAction("pagerduty_notification")] }),
   },
   agents: {
     title: "Write an e-mail when agents go quiet",
+    icon: "mail",
     draft: () => ({ ...newDraft(), subject: "agents", actions: [newAction("email_notification")] }),
   },
   webhook: {
     title: "Call a webhook whenever a run changes its state",
+    icon: "globe",
     draft: () => ({ ...newDraft(), group: "ALL", actions: [newAction("webhook")] }),
   },
 };

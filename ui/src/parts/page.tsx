@@ -38,6 +38,17 @@ export function Problem({ text }: { text: string | undefined }) {
   ) : null;
 }
 
+/** Something is on its way; it shows only where that takes a while. */
+export function Loading() {
+  return (
+    <div class="loading" role="status" aria-label="Loading …">
+      <i />
+      <i />
+      <i />
+    </div>
+  );
+}
+
 export function Empty({ children }: { children: ComponentChildren }) {
   return <div class="empty">{children}</div>;
 }

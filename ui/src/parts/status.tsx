@@ -13,7 +13,8 @@ export function statusTone(status: string): string {
   return status === "FAILED" ? "bad" : status === "SUPPRESSED" ? "dull" : "busy";
 }
 
-export function StatusBadge({ status }: { status: Status }) {
+export function StatusBadge({ status, attempts }: { status: Status; attempts: number }) {
+  if (status === "PENDING" && attempts) return <span class="badge warn">Retrying</span>;
   return <span class={`badge ${statusTone(status)}`}>{WORDS[status]}</span>;
 }
 

@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import { mayEdit } from "../api/caller";
 import { messageOf, request } from "../api/client";
 import { ACTIONS, DELETE_ACTION, DELETE_SECRET, SET_SECRET } from "../api/documents";
 import { changed, useLive } from "../api/live";
@@ -10,7 +11,7 @@ import { saveAction } from "../builder/save";
 import { Blank, Choice } from "../parts/blank";
 import { Dialog } from "../parts/dialog";
 import { Icon } from "../parts/icon";
-import { Empty, Page, Problem } from "../parts/page";
+import { Empty, Loading, Page, Problem } from "../parts/page";
 import { toast } from "../parts/toast";
 import { link } from "../route";
 import { capital } from "../words";
@@ -41,27 +42,30 @@ export function ActionsView() {
     <Page
       title="Actions and secrets"
       tools={
-        <Blank plain label="New action" value="New action">
-          {(close) =>
-            ACTION_KINDS.map((kind) => (
-              <Choice
-                key={kind.key}
-                label={kind.name}
-                hint={kind.does}
-                onChoose={() => {
-                  close();
-                  setEditing(newAction(kind.key));
-                }}
-              >
-                <Icon name={kind.icon} />
-              </Choice>
-            ))
-          }
-        </Blank>
+        mayEdit.value && (
+          <Blank plain label="New action" value="New action">
+            {(close) =>
+              ACTION_KINDS.map((kind) => (
+                <Choice
+                  key={kind.key}
+                  label={kind.name}
+                  hint={kind.does}
+                  onChoose={() => {
+                    close();
+                    setEditing(newAction(kind.key));
+                  }}
+                >
+                  <Icon name={kind.icon} />
+                </Choice>
+              ))
+            }
+          </Blank>
+        )
       }
     >
       <Problem text={error} />
       {editing && <ActionEditor key={editing.key} start={editing} onClose={() => setEditing(null)} />}
+      {!data && !error && <Loading />}
       {data && !data.action.length && !editing && (
         <Empty>
           <p>No action is saved. An automation can have its own; one that many share, such as “#data on Slack”, is best saved here.</p>
@@ -107,15 +111,19 @@ function SavedAction({ row, data, onEdit }: SavedActionProps) {
         <h3>
           {words} <small>{kind?.name}</small>
         </h3>
-        <button type="button" class="small" aria-label={`Edit ${words}`} onClick={onEdit}>
-          Edit
-        </button>
-        <button type="button" class="bare" aria-label={`Delete ${words}`} title="Delete" onClick={() => setConfirming(true)}>
-          <Icon name="trash" />
-        </button>
+        {mayEdit.value && (
+          <>
+            <button type="button" class="small" aria-label={`Edit ${words}`} onClick={onEdit}>
+              Edit
+            </button>
+            <button type="button" class="bare" aria-label={`Delete ${words}`} title="Delete" onClick={() => setConfirming(true)}>
+              <Icon name="trash" />
+            </button>
+          </>
+        )}
       </header>
       <p class="meta">
-        {users.length ? "Used by " : "Used by nothing."}
+        {users.length ? "Used by" : "Used by nothing."}
         {users.map((user) => (
           <a key={user.id} href={link(`automations/${user.id}`)}>
             {user.name}
@@ -127,7 +135,7 @@ function SavedAction({ row, data, onEdit }: SavedActionProps) {
           {problem}
         </p>
       ))}
-      <TestButton action={draft} />
+      {mayEdit.value && <TestButton action={draft} />}
       {confirming && (
         <Dialog title={`Delete ${words}?`} onClose={() => setConfirming(false)}>
           <p>{users.length ? "Automations still use it, so the server may refuse." : "Nothing uses it."}</p>
@@ -227,48 +235,55 @@ function Secrets({ data }: { data: Data }) {
               <b>{secret}</b>
               <small>{users(secret).length ? `Used by ${users(secret).join(", ")}` : "Used by nothing"}</small>
             </span>
-            <button type="button" class="small" aria-label={`Replace ${secret}`} onClick={() => {
-                setName(secret);
-                document.getElementById("secret-value")?.focus();
-              }}>
-              Replace
-            </button>
-            <button
-              type="button"
-              class="bare"
-              aria-label={`Delete ${secret}`}
-              title={users(secret).length ? "It is in use" : "Delete"}
-              disabled={users(secret).length > 0}
-              onClick={() => void attempt(() => request(DELETE_SECRET, { input: { name: secret } }), `${secret} is deleted.`)}
-            >
-              <Icon name="trash" />
-            </button>
+            {mayEdit.value && (
+              <>
+                <button type="button" class="small" aria-label={`Replace ${secret}`} onClick={() => {
+                    setName(secret);
+                    document.getElementById("secret-value")?.focus();
+                  }}>
+                  Replace
+                </button>
+                {!users(secret).length && (
+                  <button
+                    type="button"
+                    class="bare"
+                    aria-label={`Delete ${secret}`}
+                    title="Delete"
+                    onClick={() => void attempt(() => request(DELETE_SECRET, { input: { name: secret } }), `${secret} is deleted.`)}
+                  >
+                    <Icon name="trash" />
+                  </button>
+                )}
+              </>
+            )}
           </li>
         ))}
       </ul>
-      <form
-        class="row secret"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void attempt(() => request(SET_SECRET, { input: { name: name.trim(), value } }), `${name.trim()} is set.`);
-          setName("");
-          setValue("");
-        }}
-      >
-        <input aria-label="Name of the secret" placeholder="NAME" value={name} onInput={(event) => setName(event.currentTarget.value)} />
-        <input
-          id="secret-value"
-          aria-label="Value of the secret"
-          type="password"
-          autocomplete="off"
-          placeholder="Value"
-          value={value}
-          onInput={(event) => setValue(event.currentTarget.value)}
-        />
-        <button type="submit" disabled={!name.trim() || !value}>
-          {data.secret_names.includes(name.trim()) ? "Replace" : "Set"}
-        </button>
-      </form>
+      {mayEdit.value && (
+        <form
+          class="row secret"
+          onSubmit={(event) => {
+            event.preventDefault();
+            void attempt(() => request(SET_SECRET, { input: { name: name.trim(), value } }), `${name.trim()} is set.`);
+            setName("");
+            setValue("");
+          }}
+        >
+          <input aria-label="Name of the secret" placeholder="NAME" value={name} onInput={(event) => setName(event.currentTarget.value)} />
+          <input
+            id="secret-value"
+            aria-label="Value of the secret"
+            type="password"
+            autocomplete="off"
+            placeholder="Value"
+            value={value}
+            onInput={(event) => setValue(event.currentTarget.value)}
+          />
+          <button type="submit" disabled={!name.trim() || !value}>
+            {data.secret_names.includes(name.trim()) ? "Replace" : "Set"}
+          </button>
+        </form>
+      )}
     </>
   );
 }

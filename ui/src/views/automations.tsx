@@ -1,4 +1,5 @@
 import { signal } from "@preact/signals";
+import { mayEdit } from "../api/caller";
 import { messageOf, request } from "../api/client";
 import { AUTOMATIONS, DELETE_AUTOMATION, TEST_AUTOMATION, UPDATE_AUTOMATION } from "../api/documents";
 import { changed, useLive } from "../api/live";
@@ -8,12 +9,13 @@ import { actionWords, draftOf, sentence, whenPieces, type Names } from "../build
 import type { Outcome } from "../builder/save";
 import { Icon } from "../parts/icon";
 import { useNames } from "../parts/names";
-import { Empty, Page, Problem } from "../parts/page";
+import { Empty, Loading, Page, Problem } from "../parts/page";
 import { HealthBadge, healthOf, History, type Health } from "../parts/status";
 import { Time } from "../parts/time";
 import { toast } from "../parts/toast";
 import { filter, link, parameters } from "../route";
 import { listed } from "../words";
+import { TryIt } from "./sample";
 import { Welcome } from "./welcome";
 
 /** Switched off and out of sight, to be deleted once nobody wants them back. */
@@ -103,12 +105,15 @@ export function AutomationsView() {
     <Page
       title="Automations"
       tools={
-        <a class="button primary" href="#/new">
-          <Icon name="plus" /> New
-        </a>
+        mayEdit.value && (
+          <a class="button primary" href="#/new">
+            <Icon name="plus" /> New
+          </a>
+        )
       }
     >
       <Problem text={error} />
+      {rows && mayEdit.value && !rows.some((row) => row.firings.length) && <TryIt />}
       {rows && (
         <div class="filters" role="search">
           <label class="search">
@@ -130,6 +135,7 @@ export function AutomationsView() {
           <Select name="health" label="Health" all="Any health" options={HEALTHS.map((health) => [health, health])} />
         </div>
       )}
+      {!names && !error && <Loading />}
       {names && (
         <ul class="cards">
           {shown.map((row) => (
@@ -174,14 +180,6 @@ function AutomationCard({ row, names }: { row: AutomationRow; names: Names }) {
   const words = sentence(draft);
   const fired = row.firings[0];
   const troubles = [...new Set(row.actions.flatMap((action) => [...action.problems, action.paused_reason ?? ""]).filter(Boolean))];
-  const toggle = async () => {
-    try {
-      await request(UPDATE_AUTOMATION, { input: { automation_id: row.id, enabled: !row.enabled } });
-    } catch (error) {
-      toast(messageOf(error), { tone: "bad" });
-    }
-    changed();
-  };
   return (
     <li class={row.enabled ? "card automation" : "card automation off"}>
       <span class="icons">
@@ -212,23 +210,37 @@ function AutomationCard({ row, names }: { row: AutomationRow; names: Names }) {
           </p>
         ))}
       </div>
-      <div class="tools">
-        <label class="switch">
-          <input type="checkbox" role="switch" checked={row.enabled} aria-label={`${words}: on`} onChange={toggle} />
-        </label>
-        <span class="buttons">
-          <button type="button" class="bare" title="Send a test" aria-label={`Send a test: ${words}`} onClick={() => void sendTest(row)}>
-            <Icon name="play" />
-          </button>
-          <a class="bare" title="Duplicate" aria-label={`Duplicate: ${words}`} href={link("new", { from: row.id })}>
-            <Icon name="copy" />
-          </a>
-          <button type="button" class="bare" title="Delete" aria-label={`Delete: ${words}`} onClick={() => void remove(row)}>
-            <Icon name="trash" />
-          </button>
-        </span>
-      </div>
+      {mayEdit.value && <CardTools row={row} words={words} />}
     </li>
+  );
+}
+
+function CardTools({ row, words }: { row: AutomationRow; words: string }) {
+  const toggle = async () => {
+    try {
+      await request(UPDATE_AUTOMATION, { input: { automation_id: row.id, enabled: !row.enabled } });
+    } catch (error) {
+      toast(messageOf(error), { tone: "bad" });
+    }
+    changed();
+  };
+  return (
+    <div class="tools">
+      <label class="switch">
+        <input type="checkbox" role="switch" checked={row.enabled} aria-label={`${words}: on`} onChange={toggle} />
+      </label>
+      <span class="buttons">
+        <button type="button" class="bare" title="Send a test" aria-label={`Send a test: ${words}`} onClick={() => void sendTest(row)}>
+          <Icon name="play" />
+        </button>
+        <a class="bare" title="Duplicate" aria-label={`Duplicate: ${words}`} href={link("new", { from: row.id })}>
+          <Icon name="copy" />
+        </a>
+        <button type="button" class="bare" title="Delete" aria-label={`Delete: ${words}`} onClick={() => void remove(row)}>
+          <Icon name="trash" />
+        </button>
+      </span>
+    </div>
   );
 }
 

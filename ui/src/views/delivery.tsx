@@ -1,17 +1,21 @@
 import { useState } from "preact/hooks";
+import { mayEdit } from "../api/caller";
 import { messageOf, request } from "../api/client";
 import { DELIVERY_BY_ID, REDELIVER } from "../api/documents";
 import { changed, useLive } from "../api/live";
 import type { AttemptRow, DeliveryRow } from "../api/rows";
 import { Icon } from "../parts/icon";
 import { JsonView } from "../parts/outcome";
-import { Page, Problem } from "../parts/page";
+import { Loading, Page, Problem } from "../parts/page";
 import { StatusBadge } from "../parts/status";
 import { Time } from "../parts/time";
 import { toast } from "../parts/toast";
 import { go, link } from "../route";
 import { absolute, capital, localTimes, took } from "../words";
 import { whatIsSent } from "./activity";
+
+/** How the server says that it waits for nothing but the time. */
+const NEXT_TRY = "its next try";
 
 export function DeliveryView({ id }: { id: string }) {
   const { data, error } = useLive<{ delivery_by_pk: DeliveryRow | null }>(DELIVERY_BY_ID, { id }, { on: ["delivery_changed"], id });
@@ -35,7 +39,8 @@ export function DeliveryView({ id }: { id: string }) {
       title={row ? whatIsSent(row) : "Delivery"}
       tools={
         row &&
-        !isOpen && (
+        !isOpen &&
+        mayEdit.value && (
           <button type="button" class="primary" disabled={busy} onClick={again}>
             <Icon name="again" /> Send again
           </button>
@@ -43,6 +48,7 @@ export function DeliveryView({ id }: { id: string }) {
       }
     >
       <Problem text={error ?? (row === null ? "There is no such delivery." : undefined)} />
+      {!data && !error && <Loading />}
       {row && <Facts row={row} />}
       {row && <h2>Attempts</h2>}
       {row && !row.attempts.length && <p class="quiet">None was made yet.</p>}
@@ -58,9 +64,9 @@ function Facts({ row }: { row: DeliveryRow }) {
     <dl class="card facts">
       <dt>Status</dt>
       <dd>
-        <StatusBadge status={row.status} /> {row.reason}
+        <StatusBadge status={row.status} attempts={row.attempt_count} /> {row.reason}
       </dd>
-      {row.waits_for && (
+      {row.waits_for && !row.due_at && (
         <>
           <dt>Waits for</dt>
           <dd>{capital(localTimes(row.waits_for))}</dd>
@@ -71,6 +77,7 @@ function Facts({ row }: { row: DeliveryRow }) {
           <dt>Next try</dt>
           <dd>
             <Time at={row.due_at} /> ({absolute(row.due_at)})
+            {row.waits_for && !row.waits_for.startsWith(NEXT_TRY) && `: waits for ${localTimes(row.waits_for)}`}
           </dd>
         </>
       )}

@@ -1,11 +1,13 @@
 import { useMemo } from "preact/hooks";
+import { caller, mayEdit } from "../api/caller";
 import { AUTOMATION_BY_ID } from "../api/documents";
 import { useLive } from "../api/live";
 import type { AutomationRow } from "../api/rows";
 import { Builder } from "../builder/builder";
 import { copyOf, draftOf, newDraft, RECIPES } from "../builder/draft";
+import { Reading } from "../builder/reading";
 import { useNames } from "../parts/names";
-import { Page, Problem } from "../parts/page";
+import { Loading, Page, Problem } from "../parts/page";
 import { link, parameters } from "../route";
 
 export function NewView() {
@@ -14,7 +16,7 @@ export function NewView() {
   const start = useMemo(() => recipe?.draft() ?? newDraft(), [recipe]);
   return from ? <Loaded id={from} copies /> : (
     <Page title="New automation">
-      <Builder start={start} />
+      {caller.value && !mayEdit.value ? <Problem text="Your key may look, but not make automations." /> : <Builder start={start} />}
     </Page>
   );
 }
@@ -46,7 +48,8 @@ function Loaded({ id, copies }: { id: string; copies?: boolean }) {
       }
     >
       <Problem text={error ?? (row === null ? "There is no such automation." : undefined)} />
-      {start && <Builder key={id} start={start} />}
+      {!start && !error && row !== null && <Loading />}
+      {start && caller.value && (mayEdit.value ? <Builder key={id} start={start} /> : <Reading draft={start} />)}
     </Page>
   );
 }

@@ -1,13 +1,15 @@
+import { mayEdit } from "../api/caller";
 import { AGENT_CONFIGS, RUN_BY_ID, RUNS } from "../api/documents";
 import { useLive } from "../api/live";
 import type { AgentConfigRow, AgentRow, DeliveryRow, RunRow } from "../api/rows";
 import { Icon } from "../parts/icon";
-import { Empty, Page, Problem } from "../parts/page";
+import { Empty, Loading, Page, Problem } from "../parts/page";
 import { StateBadge } from "../parts/status";
 import { Time } from "../parts/time";
 import { filter, link, parameters } from "../route";
 import { counted } from "../words";
 import { DeliveryList } from "./activity";
+import { SampleButton } from "./sample";
 
 const HEALTHY_MS = 60_000;
 /** Nothing tells of agents: they are asked for. */
@@ -31,6 +33,7 @@ export function RunsView() {
         </label>
       </div>
       <h2>Recent runs</h2>
+      {!data && !error && <Loading />}
       <ul class="rows">
         {data?.flow_run.map((run) => (
           <li key={run.id}>
@@ -57,6 +60,7 @@ export function RunsView() {
       {data && !data.flow_run.length && (
         <Empty>
           <p>{flow ? "No flow’s name has that in it." : "No run yet. They appear here as soon as Prefect reports one."}</p>
+          {!flow && mayEdit.value && <SampleButton />}
         </Empty>
       )}
       <h2>Agents</h2>
@@ -91,8 +95,9 @@ function AgentGroup({ name, agents }: { name: string; agents: AgentRow[] }) {
                 <small>{[agent.type, ...agent.labels].filter(Boolean).join(" · ")}</small>
               </span>
               <small>
-                {isHealthy ? "asked for work " : "quiet: last word "}
-                {agent.last_queried ? <Time at={agent.last_queried} /> : "never"}
+                {!agent.last_queried && "has not asked for work yet"}
+                {agent.last_queried && (isHealthy ? "asked for work " : "quiet: last word ")}
+                {agent.last_queried && <Time at={agent.last_queried} />}
               </small>
             </li>
           );
@@ -113,6 +118,7 @@ export function RunView({ id }: { id: string }) {
   return (
     <Page title={run ? `${run.flow?.name ?? "Run"} · ${run.name ?? ""}` : "Run"} tools={run && <StateBadge state={run.state} />}>
       <Problem text={error ?? (run === null ? "There is no such run." : undefined)} />
+      {!data && !error && <Loading />}
       {run && (
         <>
           <h2>What was sent because of it</h2>

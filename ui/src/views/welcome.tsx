@@ -1,10 +1,20 @@
+import { caller, mayEdit } from "../api/caller";
 import { RECIPES } from "../builder/draft";
 import { Icon } from "../parts/icon";
-import { Page } from "../parts/page";
+import { Empty, Page } from "../parts/page";
 import { link } from "../route";
 
 /** The first visit: what this is, and the shortest way to something that works. */
 export function Welcome() {
+  if (caller.value && !mayEdit.value) {
+    return (
+      <Page title="Automations">
+        <Empty>
+          <p>Nothing is set up yet. Your key may look but not change anything: somebody with the role editor can begin.</p>
+        </Empty>
+      </Page>
+    );
+  }
   return (
     <Page title="Automations">
       <section class="welcome">
@@ -16,17 +26,20 @@ export function Welcome() {
           sentence, fill in its blanks, save.
         </p>
         <ul class="cards recipes">
-          {Object.entries(RECIPES).map(([name, recipe]) => (
+          {Object.entries(RECIPES).map(([name, { title, hint, icon }]) => (
             <li key={name}>
               <a class="card" href={link("new", { recipe: name })}>
-                <Icon name="bolt" />
-                <b>{recipe.title}</b>
+                <Icon name={icon} />
+                <span>
+                  <b>{title}</b>
+                  {hint && <small>{hint}</small>}
+                </span>
                 <Icon name="right" />
               </a>
             </li>
           ))}
         </ul>
-        <a class="button primary" href="#/new">
+        <a class="button" href="#/new">
           <Icon name="plus" /> Start from nothing
         </a>
         <details class="help">

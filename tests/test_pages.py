@@ -78,12 +78,13 @@ async def test_examples_of_trying_things_out_can_be_pasted(server: Automations) 
         await server.set_state(run, "Failed", "disk full")
         [failed] = await server.settled(1)
         pasted = await paste(server, TRYING, AUTOMATION=automation, RUN=run, DELIVERY=failed["id"])
-        preview, tried, all_tried, listed, _ = pasted
-        again = (await server.settled(4))[-1]
+        preview, tried, all_tried, echoed, listed, _ = pasted
+        again = (await server.settled(5))[-1]
     assert preview["preview_message"]["rendered"] == (
         "nightly-etl / amber-otter is Failed: Some reference tasks failed"
     )
     assert tried["test_action"]["success"]
+    assert echoed["test_action"]["status_code"] == 200
     assert [result["success"] for result in all_tried["test_automation"]["results"]] == [True]
     assert [row["id"] for row in listed["delivery"]] == [failed["id"]]
     assert (failed["status"], again["status"]) == ("FAILED", "DELIVERED")

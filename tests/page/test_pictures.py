@@ -87,6 +87,6 @@ async def _take(visitor: Visitor, name: str, text: str | None) -> None:
     if text:
         await visitor.see(text)
     await visitor.page.wait_for_load_state("networkidle")
-    await visitor.page.evaluate("() => Promise.all(document.getAnimations().map((each) => each.finished))")
+    await visitor.page.evaluate("() => Promise.allSettled(document.getAnimations().map((each) => each.finished))")
     assert FOLDER is not None
     await visitor.page.screenshot(path=Path(FOLDER) / f"{name}.png")

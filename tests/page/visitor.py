@@ -49,11 +49,11 @@ class Visitor:
         """Wait until this can be read."""
         await self.page.get_by_text(text).filter(visible=True).first.wait_for()
 
-    async def tab_to(self, name: str) -> None:
-        """Press Tab until what has this name has the focus."""
+    async def tab_to(self, name: str, *, back: bool = False) -> None:
+        """Press Tab, or Shift and Tab, until what has this name has the focus."""
         names = []
         for _ in range(_MOST_TABS):
-            await self.page.keyboard.press("Tab")
+            await self.page.keyboard.press("Shift+Tab" if back else "Tab")
             focused = str(await self.page.evaluate(_FOCUSED))
             if name in focused:
                 return
@@ -67,10 +67,18 @@ class Visitor:
             await self.page.keyboard.press(key)
 
     async def serious_faults(self) -> list[str]:
-        """What axe finds wrong with the view that is serious or critical."""
-        await self.page.evaluate("() => Promise.all(document.getAnimations().map((each) => each.finished))")
+        """What axe finds wrong with the view that is serious or critical, light and dark."""
+        faults = await self._faults("{resultTypes: ['violations']}")
+        dark = await self.page.evaluate("() => matchMedia('(prefers-color-scheme: dark)').matches")
+        await self.page.emulate_media(color_scheme="light" if dark else "dark")
+        faults += await self._faults("{resultTypes: ['violations'], runOnly: ['color-contrast']}")
+        await self.page.emulate_media(color_scheme="dark" if dark else "light")
+        return faults
+
+    async def _faults(self, options: str) -> list[str]:
+        await self.page.evaluate("() => Promise.allSettled(document.getAnimations().map((each) => each.finished))")
         await self.page.evaluate(AXE.read_text())
-        found = await self.page.evaluate("() => axe.run({resultTypes: ['violations']})")
+        found = await self.page.evaluate(f"() => axe.run({options})")
         return [
             f"{fault['id']}: {node['html'][:160]} {node['failureSummary'][:200]}"
             for fault in found["violations"]

@@ -10,7 +10,7 @@ from tests.page.visitor import Visitor
 Press = Callable[..., Awaitable[None]]
 
 
-async def by_mouse(visitor: Visitor, name: str, *, back: bool = False) -> None:  # noqa: ARG001 - a mouse goes anywhere
+async def by_mouse(visitor: Visitor, name: str, *, back: bool = False) -> None:
     await visitor.page.get_by_role("button", name=name).first.click()
 
 

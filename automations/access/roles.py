@@ -20,6 +20,8 @@ EDITORS: Final[Roles] = ADMINS | {Role.EDITOR}
 VIEWERS: Final[Roles] = EDITORS | {Role.VIEWER}
 AGENTS: Final[Roles] = EDITORS | {Role.AGENT}
 """Reporting on runs: agents and flow runs do, and people who help them."""
+RUNS: Final[Roles] = frozenset({Role.AGENT})
+"""What flow runs do and no person: reading values of secrets."""
 EVERYBODY: Final[Roles] = VIEWERS | {Role.AGENT}
 
 

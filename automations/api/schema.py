@@ -5,7 +5,7 @@ from typing import Any
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
-from automations.access.roles import EVERYBODY, VIEWERS
+from automations.access.roles import EVERYBODY, RUNS
 from automations.api.about import api_info, auth_info, reference_data
 from automations.api.fields import query
 from automations.api.mutations.actions import ActionMutations
@@ -25,22 +25,18 @@ from automations.api.mutations.trials import TrialMutations
 from automations.api.permissions import check_complete
 from automations.api.reads import read_fields
 from automations.api.scalars import SCALARS
+from automations.api.secrets import secret_names, secret_value
 from automations.api.subscriptions.fields import subscription_fields
-from automations.definitions import secrets
 
 
 async def _hello() -> str | None:
     return "👋"
 
 
-async def _secret_names(info: strawberry.Info) -> list[str]:
-    async with info.context.database.connection() as connection:
-        return await secrets.secret_names(connection, info.context.tenant_id)
-
-
 _query_fields: dict[str, Any] = {
     **query("hello", _hello, "Says hello: the server is there.", by=EVERYBODY),
-    **query("secret_names", _secret_names, "Names of the secrets there are.", by=VIEWERS),
+    **query("secret_names", secret_names, "Names of the secrets there are.", by=EVERYBODY),
+    **query("secret_value", secret_value, "The value of a secret, for a flow run whose key reads secrets.", by=RUNS),
     **query("auth_info", auth_info, "Who asks.", by=EVERYBODY),
     **query("api", api_info, "What answers.", by=EVERYBODY),
     **query("reference_data", reference_data, "What states there are.", by=EVERYBODY),

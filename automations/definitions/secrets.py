@@ -1,4 +1,4 @@
-"""Secrets: written once, never shown again."""
+"""Secrets: written once, and shown to flow runs only."""
 
 import re
 from typing import Any
@@ -7,7 +7,7 @@ from uuid import UUID
 import orjson
 
 from automations.database import Connection, load_queries
-from automations.errors import InvalidInput, NotFound
+from automations.errors import Conflict, InvalidInput, NotFound
 from automations.vault import SecretUnreadable, Vault
 
 queries = load_queries("definition")
@@ -30,6 +30,17 @@ async def delete_secret(connection: Connection, tenant_id: UUID, name: str) -> N
     """Delete a secret; actions that use it fail with a reason until it is set again."""
     if not await queries.delete_secret(connection, tenant_id=tenant_id, name=name):
         raise NotFound(f"There is no secret {name!r}.")
+
+
+async def secret_value(connection: Connection, vault: Vault, tenant_id: UUID, name: str) -> Any:
+    """The JSON value of a secret, for a flow run. Conflict, which says why, for one that does not open."""
+    sealed = await queries.get_secret(connection, tenant_id=tenant_id, name=name)
+    if sealed is None:
+        raise NotFound("No value found for the requested key")  # the exact text that Prefect 1 clients look for
+    try:
+        return orjson.loads(vault.open(tenant_id, name, sealed))
+    except SecretUnreadable as error:
+        raise Conflict(str(error)) from None
 
 
 async def secret_names(connection: Connection, tenant_id: UUID) -> list[str]:

@@ -135,5 +135,8 @@ UPDATE automations.secret SET sealed = :sealed WHERE tenant_id = :tenant_id AND 
 -- name: delete_secret$
 DELETE FROM automations.secret WHERE tenant_id = :tenant_id AND name = :name RETURNING true;
 
+-- name: get_secret$
+SELECT sealed FROM automations.secret WHERE tenant_id = :tenant_id AND name = :name;
+
 -- name: secret_names$
 SELECT coalesce(array_agg(name ORDER BY name), '{}') FROM automations.secret WHERE tenant_id = :tenant_id;

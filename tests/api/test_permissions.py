@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from graphql import GraphQLObjectType
 
-from automations.access.roles import ADMINS, AGENTS, EDITORS, EVERYBODY, VIEWERS, Role, Roles, named
+from automations.access.roles import ADMINS, AGENTS, EDITORS, EVERYBODY, RUNS, VIEWERS, Role, Roles, named
 from automations.api.permissions import ROLES, check_complete
 from automations.api.schema import schema
 from automations.api.tables import BY_NAME, TABLES
@@ -41,7 +41,8 @@ QUERIES: dict[str, Roles] = {
     "auth_info": EVERYBODY,
     "get_task_run_info": EVERYBODY,
     "reference_data": EVERYBODY,
-    "secret_names": VIEWERS,
+    "secret_names": EVERYBODY,
+    "secret_value": RUNS,
 }
 
 MUTATIONS: dict[str, Roles] = {
@@ -83,8 +84,16 @@ async def by_role(guarded_server: Automations) -> dict[Role, Automations]:
     tenant = (await guarded_server.write("create_tenant", name="roles"))["id"]
     found = {}
     for role in Role:
-        made = await guarded_server.write("create_api_key", "key", name=role.value, role=role.value, tenant_id=tenant)
+        made = await guarded_server.write(
+            "create_api_key",
+            "key",
+            name=role.value,
+            role=role.value,
+            tenant_id=tenant,
+            reads_secrets=role is Role.AGENT,
+        )
         found[role] = guarded_server.with_key(made["key"])
+    await found[Role.ADMIN].write("set_secret", "success", name="S", value="v")
     return found
 
 
@@ -140,8 +149,8 @@ def reads() -> Iterator[tuple[str, Roles]]:
         yield f'{{ {name}_by_pk({BY_NAME[name].key}: "{NIL}") {{ __typename }} }}', roles
         yield f"{{ {name}_aggregate {{ __typename }} }}", roles
     for name, roles in QUERIES.items():
-        inner = "" if name in {"hello", "secret_names"} else " { __typename }"
-        given = f'(task_run_id: "{NIL}")' if name == "get_task_run_info" else ""
+        inner = "" if name in {"hello", "secret_names", "secret_value"} else " { __typename }"
+        given = {"get_task_run_info": f'(task_run_id: "{NIL}")', "secret_value": '(name: "S")'}.get(name, "")
         yield f"{{ {name}{given}{inner} }}", roles
 
 
@@ -247,6 +256,7 @@ async def test_key_for_all_tenants_speaks_for_each_in_its_role(guarded_server: A
 
 
 def test_roles_are_named_from_the_least_on() -> None:
+    assert named(RUNS) == "agent"
     assert named(ADMINS) == "admin"
     assert named(EDITORS) == "editor or admin"
     assert named(VIEWERS) == "viewer, editor or admin"

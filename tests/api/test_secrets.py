@@ -1,15 +1,16 @@
-"""Secrets over the API: set, replaced, deleted, and never read."""
+"""Secrets over the API: set, replaced, deleted, and read by nobody but flow runs whose key says so."""
 
 import asyncio
 from typing import Any
 
 import pytest
+import structlog
 
 from automations.api.tables import TABLES
-from automations.database import DedicatedConnection
+from automations.database import Database, DedicatedConnection
 from tests.api.firing import run_enters
 from tests.api.test_automations import refused
-from tests.harness import Automations
+from tests.harness import Automations, GraphQLError
 
 VALUE = "correct-horse-battery-staple"
 
@@ -89,3 +90,67 @@ async def test_secret_is_sealed_in_the_database(server: Automations, connection:
     assert VALUE.encode() not in sealed
     await server.write("set_secret", "success", name="S", value=VALUE)
     assert await connection.fetchval("SELECT sealed FROM automations.secret") != sealed
+
+
+async def key(guarded: Automations, **more: Any) -> Automations:
+    made = await guarded.write("create_api_key", "key", **{"name": "runs", "role": "agent", **more})
+    return guarded.with_key(made["key"])
+
+
+async def read(api: Automations, name: str = "S") -> Any:
+    return (await api.execute("query($name: String!) { secret_value(name: $name) }", name=name))["secret_value"]
+
+
+@pytest.mark.parametrize("value", ["text", "", '{"a": 1}', 5, False, [1, "x"], {"a": {"b": None}}])
+async def test_flow_run_reads_a_secret_with_a_key_that_may(guarded: Automations, value: Any) -> None:
+    await guarded.write("set_secret", "success", name="S", value=value)
+    runs = await key(guarded, reads_secrets=True)
+    assert await read(runs) == value
+    assert await names(runs) == ["S"]
+    with pytest.raises(GraphQLError) as missing:
+        await read(runs, "T")
+    assert (str(missing.value), missing.value.code) == ("No value found for the requested key", "NOT_FOUND")
+
+
+async def test_nobody_else_reads_a_secret(guarded: Automations, api: Automations) -> None:
+    """No person, no agent whose key was not made for it, and nobody where no key is needed."""
+    for refuses in (guarded, api):
+        await refuses.write("set_secret", "success", name="S", value=VALUE)
+    for refuses in (guarded, await key(guarded), api):
+        with pytest.raises(GraphQLError) as caught:
+            await read(refuses)
+        assert caught.value.code == "FORBIDDEN"
+        assert VALUE not in str(caught.value)
+    with pytest.raises(GraphQLError, match="made with reads_secrets"):
+        await names(await key(guarded, name="another"))
+
+
+async def test_secret_of_another_tenant_is_not_found(guarded: Automations, guarded_server: Automations) -> None:
+    await guarded_server.write("set_secret", "success", name="THEIRS", value=VALUE)
+    with pytest.raises(GraphQLError, match="No value found"):
+        await read(await key(guarded, reads_secrets=True), "THEIRS")
+
+
+async def test_reading_a_secret_leaves_its_name_in_the_log_and_no_value(
+    guarded: Automations, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await guarded.write("set_secret", "success", name="S", value=VALUE)
+    with structlog.testing.capture_logs() as lines:
+        assert await read(await key(guarded, reads_secrets=True)) == VALUE
+    [line] = [line for line in lines if line["event"] == "a flow run read a secret"]
+    assert (line["secret"], line["key"]) == ("S", "runs")
+    assert VALUE not in str(lines) + capsys.readouterr().out
+
+
+async def test_secret_that_does_not_open_is_told_of(guarded: Automations, shared_url: str) -> None:
+    await guarded.write("set_secret", "success", name="S", value=VALUE)
+    runs = await key(guarded, reads_secrets=True)
+    connection = await Database(shared_url).dedicated()
+    tenant = (await runs.execute("{ auth_info { tenant_id } }"))["auth_info"]["tenant_id"]
+    await connection.execute(
+        "UPDATE automations.secret SET sealed = sealed || decode('00', 'hex') WHERE tenant_id = $1", tenant
+    )
+    await connection.close()
+    with pytest.raises(GraphQLError, match="'S' does not open") as caught:
+        await read(runs)
+    assert caught.value.code == "CONFLICT"

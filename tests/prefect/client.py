@@ -19,14 +19,24 @@ class ClientFailed(Exception):
     """The process ended with an error; the text is what it printed."""
 
 
+def cloud(key: str) -> dict[str, str]:
+    """Settings of the cloud mode, with an API key."""
+    return {
+        "PREFECT__BACKEND": "cloud",
+        "PREFECT__CLOUD__API_KEY": key,
+        "PREFECT__CLOUD__USE_LOCAL_SECRETS": "false",
+    }
+
+
 @dataclass
 class Prefect:
-    """Prefect 1 with a home folder of its own and one server."""
+    """Prefect 1 with a home folder of its own and one server. Agents may have settings of their own on top."""
 
     python: Path
     api: str
     home: Path
     settings: dict[str, str] = field(default_factory=dict)
+    agent_settings: dict[str, str] = field(default_factory=dict)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -37,6 +47,7 @@ class Prefect:
             "PREFECT__USER_CONFIG_PATH": str(self.home / "config.toml"),
             "PREFECT__BACKEND": "server",
             "PREFECT__SERVER__ENDPOINT": self.api,
+            "PREFECT__CLOUD__ENDPOINT": self.api,
             "PREFECT__CLOUD__CHECK_CANCELLATION_INTERVAL": "1",
             "PREFECT__CLOUD__HEARTBEAT_INTERVAL": "1",
             **self.settings,
@@ -73,8 +84,8 @@ class Prefect:
         log = (self.home / f"agent-{os.urandom(4).hex()}.log").open("wb+")
         process = await asyncio.create_subprocess_exec(
             str(self.python), "-W", "ignore", "-m", "prefect", "agent", "local", "start", "--no-hostname-label",
-            "--show-flow-logs", *arguments, env=self.environment, stdin=asyncio.subprocess.DEVNULL, stdout=log,
-            stderr=asyncio.subprocess.STDOUT, start_new_session=True,
+            "--show-flow-logs", *arguments, env=self.environment | self.agent_settings, stdin=asyncio.subprocess.DEVNULL,
+            stdout=log, stderr=asyncio.subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         agent = Agent(process, Path(log.name))
         try:

@@ -1,16 +1,17 @@
-"""Real agents execute real runs."""
+"""Real agents execute real runs, in the server and in the cloud mode of the client."""
 
-from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import orjson
 import psutil
+import pytest
 
 from automations.database import DedicatedConnection
-from tests.harness import Automations, eventually, running
+from tests.harness import Automations, eventually
 from tests.prefect.client import Prefect
 from tests.receivers import Receiver
+
+pytestmark = pytest.mark.parametrize("mode", ["server", "cloud"])
 
 SECONDS = 60.0
 
@@ -121,7 +122,7 @@ async def test_running_run_is_cancelled_and_its_process_stops(server: Automation
         assert (await server.write("cancel_flow_run", "state", flow_run_id=flow_run_id))["state"] == "Cancelling"
         run = await reach(server, flow_run_id, "Cancelled")
         assert states(run) == ["Scheduled", "Submitted", "Running", "Cancelling", "Cancelled"]
-        await eventually(lambda: _gone(flow_run_id), SECONDS)
+        await eventually(lambda: gone(flow_run_id), SECONDS)
 
 
 async def test_scheduled_run_that_is_cancelled_never_starts(server: Automations, prefect: Prefect) -> None:
@@ -155,73 +156,13 @@ async def test_two_agents_that_race_execute_each_run_once(server: Automations, p
             assert states(run) == ["Scheduled", "Submitted", "Running", "Failed"]
 
 
-async def test_agent_that_stops_is_told_of(server: Automations, prefect: Prefect) -> None:
-    config = (await server.write("create_agent_config", name="group", settings={"note": "kept"}))["id"]
-    async with Receiver() as receiver:
-        event = {"agent_sla_failed": {"agent_config_ids": [config], "unhealthy_after_seconds": 15}}
-        payload = {"config": "{agent_config_id}", "agents": "{unhealthy_agent_ids}"}
-        await server.automation({"webhook": {"url": receiver.url, "payload": payload}}, event=event)
-        async with prefect.agent("--agent-config-id", config):
-
-            async def asks() -> list[dict[str, Any]]:
-                rows = await server.execute("{ agent { id agent_config_id type last_queried } }")
-                return [row for row in rows["agent"] if row["last_queried"]]
-
-            [agent] = await eventually(_filled(asks), SECONDS)
-            assert (agent["agent_config_id"], agent["type"]) == (config, "LocalAgent")
-        [received] = await receiver.wait_for(1, SECONDS)
-        told = orjson.loads(received.body)
-        assert told["config"] == config
-        assert agent["id"] in told["agents"]
-
-
-async def test_run_that_is_late_to_finish_is_cancelled_by_its_automation(server: Automations, prefect: Prefect) -> None:
-    flow = (await prefect.register("long"))["long"]
-    await server.automation(
-        {"cancel_flow_run": {}}, event={"flow_sla_failed": {"kind": "STARTED_NOT_FINISHED", "duration_seconds": 3}}
-    )
-    async with prefect.agent():
-        run = await reach(server, await server.run(flow), "Cancelled")
-        assert states(run) == ["Scheduled", "Submitted", "Running", "Cancelling", "Cancelled"]
-        await eventually(lambda: _gone(run["id"]), SECONDS)
-
-
-async def test_run_whose_process_is_killed_is_heard_of(database_url: str, prefect: Prefect, tmp_path: Path) -> None:
-    async with running(database_url, tmp_path, heartbeat_seconds=5) as server:
-        prefect.api = server.url
-        flow = (await prefect.register("long"))["long"]
-        async with prefect.agent():
-            run = await reach(server, await server.run(flow), "Running")
-
-            async def beats() -> bool:
-                shown = await show(server, run["id"])
-                at_work = children(shown, "sleep-1") == [(-1, "Running")]
-                return bool(at_work and shown["heartbeat"] and shown["heartbeat"] > shown["start_time"])
-
-            await eventually(beats, SECONDS)
-            processes = _processes(run["id"])
-            assert processes
-            for process in processes:
-                process.kill()
-            run = await reach(server, run["id"], "Failed")
-            assert run["state_message"].startswith("No heartbeat detected")
-            assert children(run, "sleep-1") == [(-1, "Failed")]
-
-
-async def _gone(flow_run_id: str) -> bool:
+async def gone(flow_run_id: str) -> bool:
     """Whether no process executes the run any more."""
-    return not _processes(flow_run_id)
+    return not processes(flow_run_id)
 
 
-def _processes(flow_run_id: str) -> list[psutil.Process]:
+def processes(flow_run_id: str) -> list[psutil.Process]:
     return [
         process for process in psutil.process_iter(["environ"])
         if (process.info["environ"] or {}).get("PREFECT__CONTEXT__FLOW_RUN_ID") == flow_run_id
     ]  # fmt: skip
-
-
-def _filled(ask: Callable[[], Awaitable[list[Any]]]) -> Callable[[], Awaitable[list[Any] | None]]:
-    async def found() -> list[Any] | None:
-        return await ask() or None
-
-    return found

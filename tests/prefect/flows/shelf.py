@@ -3,9 +3,13 @@
 import datetime
 import time
 
+import pendulum
 import prefect
 from prefect import Flow, Parameter, task
+from prefect.client import Secret
 from prefect.run_configs import LocalRun
+from prefect.schedules import Schedule, filters
+from prefect.schedules.clocks import CronClock, IntervalClock
 
 
 @task
@@ -56,6 +60,12 @@ def named(number):
     return number
 
 
+@task
+def open_secret(name):
+    value = Secret(name).get()
+    prefect.context.get("logger").info("the secret has %s letters", len(value["password"]))
+
+
 with Flow("success") as success:
     count = Parameter("count", default=3)
     total(double.map(numbers(count)))
@@ -81,9 +91,31 @@ with Flow("labelled", run_config=LocalRun(labels=["gpu"])) as labelled:
 with Flow("required") as required:
     numbers(Parameter("count"))
 
+with Flow("secretive") as secretive:
+    open_secret(Parameter("name", default="TOKEN"))
+
+every_night = Schedule(
+    clocks=[
+        CronClock("0 4 * * *", parameter_defaults={"count": 4}, labels=["nights"]),
+        IntervalClock(
+            datetime.timedelta(days=1),
+            start_date=pendulum.datetime(2026, 1, 1, 5, tz="Europe/Berlin"),
+            parameter_defaults={"count": 5},
+            labels=["nights"],
+        ),
+    ],
+    filters=[filters.between_times(datetime.time(4), datetime.time(4, 59))],
+)
+with Flow("scheduled", schedule=every_night) as scheduled:
+    numbers(Parameter("count"))
+
 with Flow("large") as large:
     first = numbers(1)
     for _ in range(1000):  # more than one batch of 500
         large.add_edge(first, double.copy(), key="number")
 
-FLOWS = {flow.name: flow for flow in (success, failure, retry, later, long, named_flow, labelled, required, large)}
+FLOWS = {
+    flow.name: flow for flow in (
+        success, failure, retry, later, long, named_flow, labelled, required, secretive, scheduled, large,
+    )
+}  # fmt: skip

@@ -32,7 +32,7 @@ async def test_examples_run_one_after_the_other(database_url: str, tmp_path: Pat
     assert len(answers) == 4
     assert not [answer for answer in answers if "errors" in answer]
     assert answers[0]["data"]["auth_info"]["role"] == "admin"
-    assert answers[2]["data"]["tenant"] == [{"slug": "research"}]
+    assert answers[2]["data"]["tenant"] == [{"slug": "research"}, {"slug": "default"}]
     assert [row["operation"] for row in answers[3]["data"]["audit_event"]] == [
         "key create", "create_api_key", "key create",
     ]  # fmt: skip

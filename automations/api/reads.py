@@ -13,7 +13,7 @@ from automations.api.permissions import allow
 from automations.api.scalars import Uuid_
 from automations.api.select import Statement, compile_aggregate, compile_by_pk, compile_list
 from automations.api.selection import Document, Selected, read_field
-from automations.api.tables import TABLES, Table
+from automations.api.tables import EVERY_TENANT, TABLES, Table
 from automations.api.types import aggregate_type, list_arguments, row_type, with_arguments
 
 Compile = Callable[..., Statement]
@@ -69,6 +69,8 @@ def _selected(info: strawberry.Info) -> Selected:
 
 async def _run(info: strawberry.Info, table: Table, field: Selected, compile_: Compile) -> Any:
     context: RequestContext = info.context
+    if table.name == EVERY_TENANT.name and context.caller.key_id is not None and context.caller.all_tenants:
+        table = EVERY_TENANT
     statement = compile_(table, field, context.tenant_id, most_rows=context.services.max_rows, role=context.caller.role)
     async with context.database.reading() as connection:
         text = await connection.fetchval(statement.sql, *statement.arguments, timeout=LONGEST_READ_SECONDS)

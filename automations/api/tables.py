@@ -4,7 +4,7 @@ The GraphQL types, the filters and the SQL all follow from here. Rows are always
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from automations.access.roles import ADMINS, EVERYBODY, VIEWERS, Roles
@@ -691,3 +691,6 @@ TABLES: Sequence[Table] = (
 )
 
 BY_NAME: dict[str, Table] = {table.name: table for table in TABLES}
+
+EVERY_TENANT = replace(BY_NAME["tenant"], source="automations.every_tenant($1)", tenant_column="speaker_id")
+"""The table `tenant` as a key for all tenants reads it; what hangs on the rows is of the tenant that it speaks for."""

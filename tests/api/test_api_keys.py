@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -166,3 +167,23 @@ async def test_reference_data_has_every_state_with_its_descendants(api: Automati
     assert data["state_hierarchy"]["Scheduled"] == ["Scheduled", "Paused", "Resume", "Retrying"]
     assert set(data["state_hierarchy"]["State"]) == set(data["state_info"])
     assert data["state_info"]["Success"] == {"color": "#28a745"}
+
+
+async def test_key_for_all_tenants_lists_them_and_the_one_it_speaks_for_first(
+    guarded_server: Automations, guarded: Automations
+) -> None:
+    """So that clients find a tenant by its slug and switch to it; no other key learns that it is there."""
+    slug = f"a-{uuid4().hex}"
+    made = (await guarded_server.write("create_tenant", name="beside", slug=slug))["id"]
+    await guarded_server.as_tenant(made).write("create_project", name="theirs")
+    by_slug = f'{{ tenant(where: {{slug: {{_eq: "{slug}"}}}}) {{ id projects {{ name }} }} }}'
+    assert (await guarded_server.execute(by_slug))["tenant"] == [{"id": made, "projects": []}]
+    assert (await guarded.execute(by_slug))["tenant"] == []
+    there = guarded_server.as_tenant(made)
+    assert (await there.execute(by_slug))["tenant"] == [{"id": made, "projects": [{"name": "theirs"}]}]
+    for api, own in ((there, made), (guarded_server, (await guarded_server.execute(INFO))["auth_info"]["tenant_id"])):
+        rows = await api.execute("{ tenant(limit: 1000) { id } tenant_aggregate { aggregate { count } } }")
+        assert rows["tenant"][0]["id"] == own
+        assert len(rows["tenant"]) == rows["tenant_aggregate"]["aggregate"]["count"] > 2
+        assert (await api.execute(f'{{ tenant_by_pk(id: "{made}") {{ slug }} }}'))["tenant_by_pk"] == {"slug": slug}
+    assert len((await guarded.execute("{ tenant { id } }"))["tenant"]) == 1

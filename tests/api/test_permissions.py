@@ -250,7 +250,7 @@ async def test_key_for_all_tenants_speaks_for_each_in_its_role(guarded_server: A
     api = guarded_server.with_key(made["key"])
     for tenant in tenants:
         there = api.as_tenant(tenant)
-        assert (await there.execute("{ tenant { id } }"))["tenant"] == [{"id": tenant}]
+        assert (await there.execute("{ tenant { id } }"))["tenant"][0] == {"id": tenant}
         query = "mutation($input: create_project_input!) { create_project(input: $input) { id } }"
         assert await code_of(there, query, input={"name": "x"}) == (None if role in EDITORS else "FORBIDDEN")
 

@@ -84,8 +84,8 @@ class Prefect:
         log = (self.home / f"agent-{os.urandom(4).hex()}.log").open("wb+")
         process = await asyncio.create_subprocess_exec(
             str(self.python), "-W", "ignore", "-m", "prefect", "agent", "local", "start", "--no-hostname-label",
-            "--show-flow-logs", *arguments, env=self.environment | self.agent_settings, stdin=asyncio.subprocess.DEVNULL,
-            stdout=log, stderr=asyncio.subprocess.STDOUT, start_new_session=True,
+            "--show-flow-logs", *arguments, env=self.environment | self.agent_settings,
+            stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=asyncio.subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         agent = Agent(process, Path(log.name))
         try:

@@ -1,9 +1,14 @@
 """What only the cloud mode of the client does: it logs in, names its tenant, and reads secrets."""
 
+from uuid import UUID
+
 import orjson
 import pytest
 
+from automations.access.keys import create_key
 from automations.access.roles import Role
+from automations.database import DedicatedConnection
+from automations.orchestration.tenants import create_tenant
 from tests.harness import Automations, eventually
 from tests.prefect.client import ClientFailed, Prefect
 from tests.prefect.test_runs import children, reach, show
@@ -21,6 +26,20 @@ async def test_person_logs_in_with_a_key(prefect: Prefect, keys: dict[Role, str]
     assert "default" in await prefect.cli("auth", "list-tenants")
     await prefect.cli("create", "project", "by hand")
     assert "by hand" in await prefect.cli("get", "projects")
+
+
+async def test_operator_switches_tenants_by_slug(
+    connection: DedicatedConnection, tenant_id: UUID, prefect: Prefect
+) -> None:
+    key = await create_key(connection, tenant_id, name="all", role=Role.ADMIN, all_tenants=True)
+    await create_tenant(connection, name="Research", slug=None)
+    del prefect.settings["PREFECT__CLOUD__API_KEY"]
+    assert "tenant 'default'" in await prefect.cli("auth", "login", "--key", key.text)
+    assert "research" in await prefect.cli("auth", "list-tenants")
+    assert "Tenant switched" in await prefect.cli("auth", "switch-tenants", "--slug", "research")
+    await prefect.cli("create", "project", "theirs")
+    owner = await connection.fetchval("SELECT slug FROM project JOIN tenant ON tenant.id = project.tenant_id")
+    assert owner == "research"
 
 
 async def test_flow_run_reads_a_secret_that_no_log_shows(server: Automations, prefect: Prefect) -> None:

@@ -87,9 +87,10 @@ class Webhook(Action):
             "content-type": "application/json",
             AUTOMATION: quote(delivery.automation_name[:NAME_CHARACTERS], safe=_READABLE),
             **({TEST: "true"} if delivery.is_test else {}),
-            **_headers(self.headers, delivery),
         }
-        tools.request = {"body": orjson.loads(content), "headers": dict(headers)}
+        further = _headers(self.headers, delivery)  # may be credentials
+        tools.request = {"body": orjson.loads(content), "headers": headers | dict.fromkeys(further, "(hidden)")}
+        headers |= further
         if len(content) > BODY_BYTES:
             raise Rejected(f"The body has {len(content)} bytes; a webhook may have {BODY_BYTES}. Shorten the payload.")
         headers |= {"x-prefect-event-id": str(delivery.event["id"]), "webhook-id": str(delivery.id)}

@@ -11,10 +11,10 @@ from uuid import UUID
 
 import orjson
 
-from automations.access.roles import Role
+from automations.access.roles import EDITORS, Role
 from automations.api.limits import MOST_FILTER_RELATIONS, MOST_VALUES
 from automations.api.permissions import require
-from automations.api.tables import BY_NAME, Column, Relation, Table
+from automations.api.tables import BY_NAME, FOR_VIEWERS, Column, Relation, Table
 from automations.errors import LimitExceeded
 
 _ARRAY = {"_in": "= ANY", "_nin": "<> ALL"}
@@ -59,6 +59,10 @@ class Values:
         require(relation.table, self._role)
         return BY_NAME[relation.table]
 
+    def rows(self, source: str) -> str:
+        """What the reader reads in place of these rows, so that it cannot filter by what it does not see."""
+        return source if self._role in EDITORS else FOR_VIEWERS.get(source, source)
+
     def parameter(self, value: Any, type_: str) -> str:
         """The value's place in the statement."""
         if len(self.arguments) >= MOST_VALUES:
@@ -90,11 +94,11 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def source(table: Table, link: Link | None) -> str:
+def source(values: Values, table: Table, link: Link | None) -> str:
     """What rows are read from. Where a relation to one row meets several, it is the first of them."""
     if link is None:
-        return table.source
-    rows = link.relation.source or table.source
+        return values.rows(table.source)
+    rows = values.rows(link.relation.source or table.source)
     if link.relation.many or link.relation.order is None:
         return rows
     found = " AND ".join(link.conditions("met", table))
@@ -168,7 +172,7 @@ class _Conditions:
         table, alias, link = self._values.related(relation), self._values.name(), Link(relation, parent)
         found = self.of(table, alias, where, link)
         self._level -= 1
-        return f"EXISTS (SELECT FROM {source(table, link)} AS {alias} WHERE {found})"
+        return f"EXISTS (SELECT FROM {source(self._values, table, link)} AS {alias} WHERE {found})"
 
     def _comparisons(self, expression: str, column: Column, operators: Mapping[str, Any]) -> Iterator[str]:
         for operator, operand in operators.items():

@@ -101,7 +101,8 @@ class _Compiler:
         columns = ", ".join(f"{self._value(table, alias, item)} AS {_key(item.key)}" for item in field.selections)
         row = f"SELECT {_object(field)}::text FROM (SELECT {columns or 'NULL'}) AS {_ROW}"
         found = conditions(self._values, table, alias, {table.key: {"_in": ids}}, deleted=True)
-        return f"SELECT {alias}.{quoted(table.key)}, ({row}) FROM {table.source} AS {alias} WHERE {found}"
+        rows = source(self._values, table, None)
+        return f"SELECT {alias}.{quoted(table.key)}, ({row}) FROM {rows} AS {alias} WHERE {found}"
 
     def _rows(self, table: Table, field: Selected, link: Link | None, *, single: bool = False) -> str:
         self._level += 1
@@ -119,7 +120,7 @@ class _Compiler:
     ) -> str:
         """FROM to OFFSET of a select over a table's rows."""
         found = conditions(self._values, table, alias, arguments.get("where"), link)
-        parts = [f"FROM {source(table, link)} AS {alias} WHERE {found}"]
+        parts = [f"FROM {source(self._values, table, link)} AS {alias} WHERE {found}"]
         if order := self._order(table, alias, arguments, link):
             parts.append(f"ORDER BY {order}")
         limit, offset = arguments.get("limit"), arguments.get("offset")
@@ -180,7 +181,8 @@ class _Compiler:
                 yield f"{alias}.{quoted(name)}", value
             elif relation := table.relation(name):
                 related, inner, link = self._values.related(relation), self._values.name(), Link(relation, alias)
-                body = f"FROM {source(related, link)} AS {inner} WHERE {' AND '.join(link.conditions(inner, related))}"
+                rows, found = source(self._values, related, link), " AND ".join(link.conditions(inner, related))
+                body = f"FROM {rows} AS {inner} WHERE {found}"
                 for expression, direction in self._order_terms(related, inner, value):
                     yield f"(SELECT {expression} {body})", direction
 

@@ -3,7 +3,7 @@
 The GraphQL types, the filters and the SQL all follow from here. Rows are always those of the caller's tenant.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -501,7 +501,12 @@ TABLES: Sequence[Table] = (
             *_STAMPS,
             Column("name", "text", "Its name; one made inside an automation has none."),
             Column("action_type", "text", "The client, such as SlackNotificationAction.", nullable=False),
-            Column("action_config", "jsonb", "The inner object of the config key.", nullable=False),
+            Column(
+                "action_config",
+                "jsonb",
+                "The inner object of the config key; to viewers, without credentials.",
+                nullable=False,
+            ),
             Column("inline", "boolean", "Whether it was made inside an automation.", nullable=False),
             Column("destination", "text", "What it shares its limits with.", nullable=False),
             Column(
@@ -689,6 +694,12 @@ TABLES: Sequence[Table] = (
         readers=ADMINS,
     ),
 )
+
+FOR_VIEWERS: Mapping[str, str] = {
+    "automations.action": "automations.action_for_viewers",
+    "automations.automation_step": "automations.automation_step_for_viewers",
+}
+"""What is read in place of these rows by roles that may not change them: the same without credentials."""
 
 BY_NAME: dict[str, Table] = {table.name: table for table in TABLES}
 

@@ -16,6 +16,7 @@ from automations.files.references import Directory, References
 from automations.files.steps import SAVED, config_in_file
 
 _ACTION = "id name action_type action_config inline"
+_HIDDEN = "(hidden)"
 
 
 @dataclass(frozen=True)
@@ -130,4 +131,6 @@ def _saved(step: Mapping[str, Any], directory: Directory) -> dict[str, Any]:
 
 
 def _config(row: Mapping[str, Any], directory: Directory) -> dict[str, Any]:
+    if _HIDDEN in str(row["action_config"]):
+        raise FileProblems("The server has credentials in actions, which it shows to editors: use an editor's key.")
     return config_in_file(row["action_type"], row["action_config"], directory)

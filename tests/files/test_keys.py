@@ -33,6 +33,20 @@ async def test_editor_applies_and_viewer_exports(
     assert (await run("apply", "--yes", files=[STOP])).code == 0
 
 
+async def test_credentials_are_compared_and_exported_with_an_editors_key(
+    guarded: Automations, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await guarded.write("create_action", name="call", config={"webhook": {"url": "https://example.com/secret-path"}})
+    monkeypatch.setenv("AUTOMATIONS_URL", guarded.url)
+    monkeypatch.delenv("AUTOMATIONS_TENANT_ID")
+    monkeypatch.setenv("AUTOMATIONS_API_KEY", await key(guarded, "viewer"))
+    for command, files in (("export", []), ("diff", [STOP])):
+        refused = await run(command, files=files)
+        assert (refused.code, "use an editor's key" in refused.err) == (2, True)
+    monkeypatch.setenv("AUTOMATIONS_API_KEY", await key(guarded, "editor"))
+    assert "https://example.com/secret-path" in (await run("export")).out
+
+
 @pytest.mark.parametrize("wrong", [None, "automations_0000000000000000_" + "0" * 64])
 async def test_client_without_a_key_or_with_a_wrong_one_is_told(guarded: Automations, wrong: str | None) -> None:
     async with AsyncAutomationsClient(guarded.url, wrong) as client:

@@ -27,6 +27,7 @@ from bench import (
     idle,
     latency,
     orchestration,
+    page,
     reads,
     start,
     subscriptions,
@@ -51,6 +52,7 @@ BENCHMARKS: dict[str, Callable[[Rig], Awaitable[Outcome]]] = {
     "reads": reads.run,
     "filters": filters.run,
     "subscriptions": subscriptions.run,
+    "page": page.run,
     "idle": idle.run,
     "start": start.run,
 }

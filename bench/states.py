@@ -38,14 +38,14 @@ class Watched:
 
 
 @asynccontextmanager
-async def watched(rig: Rig, *, runs: int) -> AsyncIterator[Watched]:
-    """Runs of ten flows, each flow with an automation that sends a webhook when a run of it fails."""
+async def watched(rig: Rig, *, runs: int, flows: int = FLOWS) -> AsyncIterator[Watched]:
+    """Runs of some flows, each flow with an automation that sends a webhook when a run of it fails."""
     async with rig.database() as url, rig.receiver() as receiver:
         async with rig.connection(url) as connection:
             tenant_id = await default_tenant(connection)
-            await seed.flows(connection, tenant_id, FLOWS)
-            await seed.runs(connection, tenant_id, runs, flows=FLOWS)
-            await seed.automations(connection, tenant_id, FLOWS, receiver.urls)
+            await seed.flows(connection, tenant_id, flows)
+            await seed.runs(connection, tenant_id, runs, flows=flows)
+            await seed.automations(connection, tenant_id, flows, receiver.urls)
             await connection.execute("ANALYZE")
         async with rig.server(url) as server:
             yield Watched(url, server, receiver, iter(range(1, runs + 1)))

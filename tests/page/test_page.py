@@ -260,3 +260,16 @@ async def test_playground_follows_a_subscription(visitor: Visitor, server: Autom
 
         await eventually(is_told, 30)
     await visitor.page.get_by_role("button", name=re.compile("Stop query")).click()
+
+
+async def test_long_list_is_drawn_as_one_comes_to_it_and_searched_whole(visitor: Visitor, server: Automations) -> None:
+    for number in range(45):
+        await server.automation({"webhook": {"url": "https://echo.invalid"}}, name=f"number {number:02}")
+    cards = visitor.page.locator(".automation")
+    await expect(cards).to_have_count(40)
+    await expect(cards.first).to_contain_text("number 44")
+    await visitor.page.get_by_label("Search automations").fill("number 00")
+    await expect(cards).to_have_count(1)
+    await visitor.page.get_by_label("Search automations").fill("")
+    await cards.last.scroll_into_view_if_needed()
+    await expect(cards).to_have_count(45)

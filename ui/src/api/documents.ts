@@ -12,10 +12,10 @@ const RUN = "id name state state_message state_timestamp scheduled_start_time fl
 export const AUTH_INFO = "{ auth_info { name role tenant_id tenants { id name } } }";
 
 export const AUTOMATIONS = `query {
-  automation(where: {deleted_at: {_is_null: true}}, order_by: {created: desc}, limit: 500) { ${AUTOMATION} }
+  automation(where: {deleted_at: {_is_null: true}}, order_by: {created: desc}, limit: 1000) { ${AUTOMATION} }
 }`;
 export const AUTOMATION_BY_ID = `query($id: uuid!) { automation_by_pk(id: $id) { ${AUTOMATION} } }`;
-export const AUTOMATION_NAMES = "{ automation(order_by: {name: asc}, limit: 500) { id name } }";
+export const AUTOMATION_NAMES = "{ automation(order_by: {name: asc}, limit: 1000) { id name } }";
 export const CREATE_AUTOMATION = `mutation($input: create_automation_input!) {
   create_automation(input: $input) { id warnings }
 }`;
@@ -51,7 +51,7 @@ export const CREATE_AGENT_CONFIG = `mutation($input: create_agent_config_input!)
 
 export const ACTIONS = `{
   action(where: {inline: {_eq: false}, deleted_at: {_is_null: true}}, order_by: {created: desc}) { ${ACTION} }
-  automation(where: {deleted_at: {_is_null: true}}, limit: 500) { id name actions { ${ACTION} } }
+  automation(where: {deleted_at: {_is_null: true}}, limit: 1000) { id name actions { ${ACTION} } }
   secret_names
 }`;
 export const SAVED_ACTIONS = `{

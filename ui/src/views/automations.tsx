@@ -8,6 +8,7 @@ import { ACTION_KINDS, kindOfType } from "../builder/catalog";
 import { actionWords, draftOf, sentence, whenPieces, type Names } from "../builder/draft";
 import type { Outcome } from "../builder/save";
 import { Icon } from "../parts/icon";
+import { LongList } from "../parts/long-list";
 import { useNames } from "../parts/names";
 import { Empty, Loading, Page, Problem } from "../parts/page";
 import { HealthBadge, healthOf, History, type Health } from "../parts/status";
@@ -92,9 +93,8 @@ export function AutomationsView() {
   const query = parameters.value;
   const text = (query.get("q") ?? "").toLowerCase();
   const shown = (rows ?? []).filter((row) => {
-    const words = `${row.name} ${row.description ?? ""} ${names ? sentence(draftOf(row, names)) : ""}`.toLowerCase();
     return (
-      words.includes(text) &&
+      (!text || wordsOf(row, names).includes(text)) &&
       (!query.get("event") || row.event_type === query.get("event")) &&
       (!query.get("action") || row.actions.some((action) => action.action_type === query.get("action"))) &&
       (!query.get("health") || healthOf(row) === query.get("health"))
@@ -137,11 +137,9 @@ export function AutomationsView() {
       )}
       {!names && !error && <Loading />}
       {names && (
-        <ul class="cards">
-          {shown.map((row) => (
-            <AutomationCard key={row.id} row={row} names={names} />
-          ))}
-        </ul>
+        <LongList class="cards" items={shown}>
+          {(row) => <AutomationCard key={row.id} row={row} names={names} />}
+        </LongList>
       )}
       {rows && !shown.length && (
         <Empty>
@@ -153,6 +151,11 @@ export function AutomationsView() {
       )}
     </Page>
   );
+}
+
+/** All that can be searched for. */
+function wordsOf(row: AutomationRow, names: Names | undefined): string {
+  return `${row.name} ${row.description ?? ""} ${names ? sentence(draftOf(row, names)) : ""}`.toLowerCase();
 }
 
 interface SelectProps {

@@ -188,3 +188,14 @@ class ServerProcess:
         """A client of this server."""
         async with new_client() as client:
             yield Automations(self.url, client)
+
+
+@asynccontextmanager
+async def serving(data_dir: Path, database_url: str | None = None, **settings: str) -> AsyncIterator[ServerProcess]:
+    """A server in a process of its own, which is gone in the end, however the test ends."""
+    server = await ServerProcess.start(data_dir, database_url, **settings)
+    try:
+        yield server
+    finally:
+        with suppress(ProcessLookupError):
+            await server.kill()

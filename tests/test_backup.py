@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from automations.database import Database
-from tests.harness import Automations, ServerProcess, running
+from tests.harness import Automations, running, serving
 from tests.receivers import Receiver, reply
 from tests.test_cli import automations, complaint
 
@@ -120,10 +120,9 @@ async def test_key_of_the_key_file_is_changed(tmp_path: Path, database_url: str)
 
 
 async def test_key_is_not_changed_under_a_running_server(tmp_path: Path, database_url: str) -> None:
-    server = await ServerProcess.start(tmp_path, database_url)
-    before = (tmp_path / "secret.key").read_text()
-    done = await automations("secrets", "rotate", database_url=database_url, data_dir=str(tmp_path))
-    await server.stop()
+    async with serving(tmp_path, database_url):
+        before = (tmp_path / "secret.key").read_text()
+        done = await automations("secrets", "rotate", database_url=database_url, data_dir=str(tmp_path))
     assert done.code == 1
     assert "stop it first" in complaint(done)
     assert (tmp_path / "secret.key").read_text() == before

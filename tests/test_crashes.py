@@ -4,8 +4,7 @@ import asyncio
 import os
 import signal
 from collections import defaultdict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import httpx
 import orjson
 import pytest
 
-from tests.harness import Automations, GraphQLError, ServerProcess, eventually
+from tests.harness import Automations, GraphQLError, eventually, serving
 from tests.receivers import Received, Receiver, reply
 
 CHANGES = 500
@@ -74,17 +73,6 @@ class Source:
                 self.accepted.update(changes)
 
 
-@asynccontextmanager
-async def serving(data_dir: Path, database_url: str | None = None) -> AsyncIterator[ServerProcess]:
-    """A server of its own, which is gone in the end, however the test ends."""
-    server = await ServerProcess.start(data_dir, database_url, **SETTINGS)
-    try:
-        yield server
-    finally:
-        with suppress(ProcessLookupError):
-            await server.kill()
-
-
 async def until(condition: Any, seconds: float = 20) -> None:
     async def holds() -> bool:
         return bool(condition())
@@ -97,14 +85,14 @@ async def test_killed_server_loses_nothing_and_repeats_little(kills: int, databa
     inbox, source = Inbox(), Source()
     async with Receiver(inbox) as receiver:
         for kill in range(1, kills + 1):
-            async with serving(tmp_path, database_url) as server, server.client() as client:
+            async with serving(tmp_path, database_url, **SETTINGS) as server, server.client() as client:
                 if kill == 1:
                     await source.prepare(client, receiver)
                 reporting = asyncio.create_task(source.report(client, CHANGES * kill // kills))
                 await until(partial(inbox.has_more, than=len(inbox.ids) + 100))
                 await server.kill()
                 await reporting
-        async with serving(tmp_path, database_url) as server, server.client() as client:
+        async with serving(tmp_path, database_url, **SETTINGS) as server, server.client() as client:
             await source.report(client, CHANGES)
             await until(lambda: inbox.has_all(source.accepted))
             assert await server.stop() == 0
@@ -116,14 +104,14 @@ async def test_killed_server_loses_nothing_and_repeats_little(kills: int, databa
 async def test_stopped_server_loses_nothing_and_repeats_nothing(database_url: str, tmp_path: Path) -> None:
     inbox, source = Inbox(), Source()
     async with Receiver(inbox) as receiver:
-        async with serving(tmp_path, database_url) as server, server.client() as client:
+        async with serving(tmp_path, database_url, **SETTINGS) as server, server.client() as client:
             await source.prepare(client, receiver)
             reporting = asyncio.create_task(source.report(client, CHANGES))
             await until(lambda: len(inbox.ids) >= 100)
             assert await server.stop() == 0
             await reporting
         seen = len(inbox.ids)
-        async with serving(tmp_path, database_url) as server, server.client() as client:
+        async with serving(tmp_path, database_url, **SETTINGS) as server, server.client() as client:
             await source.report(client, CHANGES)
             await until(lambda: inbox.has_all(source.accepted))
             assert await server.stop() == 0
@@ -136,8 +124,8 @@ async def test_second_server_of_the_same_folder_goes_on_where_the_first_was_kill
     inbox, source = Inbox(), Source()
     async with (
         Receiver(inbox) as receiver,
-        serving(tmp_path) as first,
-        serving(tmp_path) as second,
+        serving(tmp_path, **SETTINGS) as first,
+        serving(tmp_path, **SETTINGS) as second,
         first.client() as client,
         second.client() as other_client,
     ):
@@ -156,7 +144,7 @@ async def test_second_server_of_the_same_folder_goes_on_where_the_first_was_kill
 async def test_killed_postgres_is_started_again_and_nothing_is_lost(tmp_path: Path) -> None:
     """The embedded one, under a server that goes on."""
     inbox, source = Inbox(), Source()
-    async with Receiver(inbox) as receiver, serving(tmp_path) as server, server.client() as client:
+    async with Receiver(inbox) as receiver, serving(tmp_path, **SETTINGS) as server, server.client() as client:
         await source.prepare(client, receiver)
         await source.report(client, 100)
         os.kill(int((tmp_path / "postgres" / "data" / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
@@ -179,8 +167,8 @@ async def test_two_servers_of_one_database_deliver_each_change_once(database_url
     inbox, source = Inbox(), Source()
     async with (
         Receiver(inbox) as receiver,
-        serving(tmp_path, database_url) as first,
-        serving(tmp_path, database_url) as second,
+        serving(tmp_path, database_url, **SETTINGS) as first,
+        serving(tmp_path, database_url, **SETTINGS) as second,
         first.client() as client,
         second.client() as other_client,
     ):

@@ -12,7 +12,7 @@ from automations.database import DedicatedConnection
 from automations.health import MEANINGS
 from automations.postgres import EmbeddedPostgres
 from tests.delivery.ledger import Ledger
-from tests.harness import Automations, ServerProcess, eventually, running
+from tests.harness import Automations, eventually, running, serving
 from tests.outages import close_database, terminate_others
 from tests.receivers import Receiver, refusing_port, reply
 from tests.test_cli import Done
@@ -78,8 +78,7 @@ async def test_every_figure_of_the_database_is_there(server: Automations) -> Non
 
 
 async def test_workers_count_together(tmp_path: Path, database_url: str) -> None:
-    server = await ServerProcess.start(tmp_path, database_url, workers="2")
-    async with server.client() as client:
+    async with serving(tmp_path, database_url, workers="2") as server, server.client() as client:
         flow = await client.flow()
         for _ in range(20):
             await client.run(flow)
@@ -88,7 +87,6 @@ async def test_workers_count_together(tmp_path: Path, database_url: str) -> None
             return number(await scrape(client), "state_changes_total") == 20
 
         await eventually(are_counted, 20)
-    await server.stop()
 
 
 async def test_metrics_need_a_key_for_all_tenants_where_keys_are_asked_for(

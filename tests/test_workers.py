@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 import psutil
 
-from tests.harness import Automations, ServerProcess, eventually, running
+from tests.harness import Automations, ServerProcess, eventually, running, serving
 from tests.receivers import Receiver, reply
 from tests.test_cli import automations, complaint
 
@@ -35,8 +35,10 @@ async def report(server: Automations, count: int) -> set[str]:
 
 
 async def test_worker_that_is_killed_is_replaced_and_nothing_is_lost(tmp_path: Path, database_url: str) -> None:
-    async with Receiver(reply(200, b"ok")) as receiver:
-        server = await ServerProcess.start(tmp_path, database_url, workers="2", lease_seconds="1")
+    async with (
+        Receiver(reply(200, b"ok")) as receiver,
+        serving(tmp_path, database_url, workers="2", lease_seconds="1") as server,
+    ):
         before = workers_of(server)
         assert len(before) == 2
         async with server.client() as client:
@@ -54,22 +56,21 @@ async def test_worker_that_is_killed_is_replaced_and_nothing_is_lost(tmp_path: P
         await eventually(is_replaced, 30)
         await eventually(are_told, 30)
         assert await server.stop() == 0
-    assert any("a worker died and is replaced" in line for line in server.log)
+        assert any("a worker died and is replaced" in line for line in server.log)
 
 
 async def test_workers_end_with_the_process_that_started_them(tmp_path: Path, database_url: str) -> None:
-    server = await ServerProcess.start(tmp_path, database_url, workers="2")
-    workers = workers_of(server)
-    await server.kill()
+    async with serving(tmp_path, database_url, workers="2") as server:
+        workers = workers_of(server)
     _, alive = await asyncio.to_thread(psutil.wait_procs, workers, 30)
     assert workers
     assert alive == []
 
 
 async def test_interrupt_of_the_terminal_ends_all_in_order(tmp_path: Path, database_url: str) -> None:
-    server = await ServerProcess.start(tmp_path, database_url, workers="2")
-    os.kill(server.process.pid, signal.SIGINT)
-    assert await asyncio.wait_for(server.process.wait(), 30) == 0
+    async with serving(tmp_path, database_url, workers="2") as server:
+        os.kill(server.process.pid, signal.SIGINT)
+        assert await asyncio.wait_for(server.process.wait(), 30) == 0
     assert sum('"event":"stopped"' in line.replace(" ", "") for line in server.log) == 2
 
 

@@ -1,0 +1,80 @@
+"""The servers that share one PostgreSQL, and that PostgreSQL. All of them may be hurt at any moment."""
+
+import asyncio
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import httpx
+
+from automations.postgres import EmbeddedPostgres
+from tests.harness import Automations, GraphQLError, ServerProcess, new_client
+
+SETTINGS = {
+    "lease_seconds": "2",
+    "shutdown_seconds": "5",
+    "send_timeout_seconds": "5",
+    # A destination that fails is tried again soon: the run is short.
+    "retry_seconds": ",".join(["0.5", "1"] + ["2"] * 30),
+    "circuit_failures": "10000",
+}
+TRY_SECONDS = 0.2
+
+
+class Fleet:
+    """Servers in processes of their own over one database."""
+
+    def __init__(self, postgres: EmbeddedPostgres, data_dir: Path, random: Random) -> None:
+        self.postgres, self._data_dir, self._random = postgres, data_dir, random
+        self.servers: list[ServerProcess] = []
+        self._client = new_client()
+
+    async def start(self) -> None:
+        """One server more, as soon as the database lets it start."""
+        while True:
+            with suppress(RuntimeError):
+                self.servers.append(await ServerProcess.start(self._data_dir, self.postgres.url, **SETTINGS))
+                return
+            await asyncio.sleep(TRY_SECONDS)
+
+    def any(self) -> Automations | None:
+        """One of those that run, at random."""
+        return Automations(self._random.choice(self.servers).url, self._client) if self.servers else None
+
+    async def call(self, mutation: str, fields: str = "id", /, **input_: Any) -> Any:
+        """Ask one server after another until one answers. What was lost on the way may have been done all the same."""
+        while True:
+            server = self.any()
+            if server is not None:
+                with suppress(httpx.TransportError, GraphQLError, ValueError):
+                    return await server.write(mutation, fields, **input_)
+            await asyncio.sleep(TRY_SECONDS)
+
+    async def kill(self) -> None:
+        """SIGKILL for one."""
+        await self._remove().kill()
+
+    async def stop(self) -> None:
+        """SIGTERM for one."""
+        await self._remove().stop()
+
+    async def close(self) -> None:
+        """End them all."""
+        await self._client.aclose()
+        await asyncio.gather(*(server.kill() for server in self.servers))
+
+    def hurt_postgres(self, number: signal.Signals) -> None:
+        """SIGINT restarts it (fast shutdown: sessions end), SIGQUIT makes it recover from its log."""
+        pid_file = self._postgres_folder / "data" / "postmaster.pid"
+        with suppress(FileNotFoundError, ProcessLookupError, IndexError):
+            os.kill(int(pid_file.read_text().split()[0]), number)
+
+    @property
+    def _postgres_folder(self) -> Path:
+        return Path(self.postgres.url.partition("host=")[2].partition("/socket")[0])
+
+    def _remove(self) -> ServerProcess:
+        return self.servers.pop(self._random.randrange(len(self.servers)))

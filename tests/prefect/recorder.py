@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.request import Request, urlopen
 
-KEPT_HEADERS = ("x-prefect-core-version", "x-prefect-agent-id")
+KEPT_HEADERS = ("authorization", "x-prefect-core-version", "x-prefect-agent-id", "x-prefect-tenant-id")
 UUID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 
 

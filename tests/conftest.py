@@ -21,7 +21,7 @@ from automations.orchestration.tenants import ensure_default_tenant
 from automations.postgres import EmbeddedPostgres
 from tests.harness import Automations, running
 
-hypothesis_settings.register_profile("automations", deadline=None)
+hypothesis_settings.register_profile("automations", deadline=None, derandomize="CI" in os.environ)
 hypothesis_settings.load_profile("automations")
 
 

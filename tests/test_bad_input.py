@@ -19,6 +19,7 @@ CODES = {
     "BAD_USER_INPUT",
     "NOT_FOUND",
     "CONFLICT",
+    "FORBIDDEN",
     "LIMIT_EXCEEDED",
     "VERSION_LOCKING_ERROR",
 }

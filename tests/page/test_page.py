@@ -242,6 +242,30 @@ async def test_playground_runs_an_example(visitor: Visitor) -> None:
     await visitor.see("All Schema Types")
 
 
+async def test_playground_has_examples_that_are_ready_to_run(visitor: Visitor, server: Automations) -> None:
+    made = await server.automation({"webhook": {"url": "https://echo.invalid"}})
+    await visitor.go("playground")
+    await visitor.page.locator(".CodeMirror-line", has_text="WhatHappened").wait_for()
+    await visitor.press("Show Examples")
+    await visitor.press("Pause an automation")
+    await visitor.page.locator(".CodeMirror-line", has_text=made).wait_for()
+    await visitor.page.get_by_role("button", name=re.compile("Execute query")).click()
+    await visitor.page.locator(".result-window .CodeMirror-line", has_text="enabled").wait_for()
+    data = await server.execute("{ automation { enabled } }")
+    assert data == {"automation": [{"enabled": False}]}
+
+
+async def test_playground_sends_the_headers_of_its_tab(visitor: Visitor) -> None:
+    await visitor.go("playground")
+    await visitor.page.locator(".CodeMirror-line", has_text="WhatHappened").wait_for()
+    await visitor.press("Headers")
+    await visitor.page.locator(".graphiql-editor-tool .CodeMirror:visible").click()
+    await visitor.type('{"x-request-id": "of-this-tab"')
+    async with visitor.page.expect_request("**/graphql") as sent:
+        await visitor.page.get_by_role("button", name=re.compile("Execute query")).click()
+    assert (await sent.value).headers["x-request-id"] == "of-this-tab"
+
+
 async def test_playground_follows_a_subscription(visitor: Visitor, server: Automations) -> None:
     await visitor.go("playground")
     await visitor.page.locator(".CodeMirror-line", has_text="WhatHappened").wait_for()

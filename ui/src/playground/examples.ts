@@ -1,51 +1,46 @@
-/** Operations that are ready to run, each in a tab of its own. */
-export const EXAMPLES = [
-  `# What happened, and what became of it, attempt by attempt.
-query WhatHappened {
-  firing(order_by: {created: desc}, limit: 20) {
-    created
-    event
-    automation { name }
-    deliveries {
-      status
-      reason
-      waits_for
-      attempts { number outcome status_code answer }
-    }
-  }
+/** Operations that are ready to run, of every kind that the API has: a file a group, each below its title. */
+const FILES = import.meta.glob<string>("./examples/*.graphql", { query: "?raw", import: "default", eager: true });
+
+export interface Example {
+  title: string;
+  text: string;
 }
-`,
-  `# Every automation with its actions and what keeps them from working.
-query Automations {
-  automation(order_by: {created: desc}) {
-    name
-    enabled
-    event_type
-    event
-    actions { name action_type action_config problems }
-  }
+
+export interface Group {
+  name: string;
+  examples: Example[];
 }
-`,
-  `# When any run fails, call a webhook.
-mutation TellWhatFailed {
-  create_automation(input: {
-    name: "Tell the dashboard what failed"
-    event: {flow_run_state_changed: {state_group: FAILED}}
-    actions: [{webhook: {url: "https://example.com/runs", payload: {run: "{flow_run_name}", state: "{state}"}}}]
-  }) { id warnings }
+
+export const GROUPS: Group[] = Object.keys(FILES)
+  .sort()
+  .map((path) => ({
+    name: path.replace(/^.*\/\d+ |\.graphql$/g, ""),
+    examples: (FILES[path] ?? "").trim().split(/\n\n(?=#)/).map(exampleOf),
+  }));
+
+function exampleOf(text: string): Example {
+  return { title: (text.split("\n")[0] ?? "").replace(/^# /, ""), text: `${text}\n` };
 }
-`,
-  `# Each delivery as it changes: run this, then let something happen.
-subscription Deliveries {
-  delivery_changed { status reason waits_for automation { name } }
+
+/** What the first visit has in tabs of their own. */
+const FIRST = ["WhatHappened", "Automations", "TellWhatFailed", "Deliveries", "Preview"];
+
+export const FIRST_EXAMPLES: Example[] = FIRST.flatMap((name) =>
+  GROUPS.flatMap((group) => group.examples.filter((example) => new RegExp(`^\\w+ ${name}\\b`, "m").test(example.text))),
+);
+
+/** What ends something is not made ready with one of your ids. */
+const ENDS = /\b(delete|archive|cancel)_/;
+const PLACE = /"(AUTOMATION|ACTION|DELIVERY|FLOW_RUN|FLOW|FLOW_GROUP|PROJECT|AGENT_CONFIG|FLOW_SLA_CONFIG|TASK|TASK_RUN)"/g;
+
+/** The example with ids of your newest rows in the places of names such as "AUTOMATION". */
+export async function readied(example: Example, ask: (query: string) => Promise<unknown>): Promise<string> {
+  const tables = [...new Set([...example.text.matchAll(PLACE)].map((match) => (match[1] ?? "").toLowerCase()))];
+  if (!tables.length || ENDS.test(example.text)) return example.text;
+  const fields = tables.map((table) => `${table}(order_by: {created: desc}, limit: 1) { id }`);
+  const answer = (await ask(`{ ${fields.join(" ")} }`)) as { data?: Record<string, { id: string }[]> };
+  return example.text.replace(PLACE, (place, table: string) => {
+    const id = answer.data?.[table.toLowerCase()]?.[0]?.id;
+    return id ? `"${id}"` : place;
+  });
 }
-`,
-  `# How a message will read.
-mutation Preview {
-  preview_message(input: {
-    event_type: "FlowRunStateChangedEvent"
-    template: "{flow_name} is {state}: {state_message}"
-  }) { rendered unknown_fields }
-}
-`,
-];

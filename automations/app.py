@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from ipaddress import ip_network
 from typing import Protocol
 
 import structlog
@@ -15,10 +16,12 @@ from starlette.types import Receive, Scope, Send
 from automations.access.callers import Callers
 from automations.access.keyring import Keyring
 from automations.access.keys import any_key
-from automations.actions.contract import Choices
+from automations.actions.contract import Choices, Orchestration
 from automations.api.context import Services
 from automations.api.endpoint import GraphQLEndpoint
+from automations.api.sources import row_sources
 from automations.api.subscriptions.hub import Hub
+from automations.attachment import Backend
 from automations.database import Database
 from automations.delivery.attempts import Sender
 from automations.delivery.destinations import Destinations
@@ -37,6 +40,7 @@ from automations.loop_delay import LoopDelay
 from automations.mail import Mail, Mailserver
 from automations.orchestration.local import LocalOrchestration
 from automations.orchestration.queue import AgentQueue
+from automations.orchestration.remote import RemoteOrchestration
 from automations.orchestration.tenants import ensure_default_tenant
 from automations.probes import Probes
 from automations.request_ids import RequestIds
@@ -49,6 +53,8 @@ from automations.web import page_routes
 
 log = structlog.get_logger(__name__)
 
+ANYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))
+
 
 class Part(Protocol):
     """A loop that runs as long as the process does."""
@@ -58,31 +64,42 @@ class Part(Protocol):
     def stop(self) -> None: ...
 
 
-def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starlette:
-    """The app of one process, with the roles that the settings give it. The database must have been migrated."""
+def create_app(settings: Settings, *, database_url: str, vault: Vault, backend: Backend) -> Starlette:
+    """The app of one process, with the roles that the settings give it.
+
+    The database must have been migrated; `backend` says whose its watched tables are.
+    """
     database = Database(database_url, pool_size=settings.database_pool_size)
     links = Links(ui_url=settings.ui_url, flow_run=settings.flow_run_link, flow=settings.flow_link)
     choices = Choices(
-        phone_country=settings.phone_country, twilio_url=settings.twilio_url, pagerduty_url=settings.pagerduty_url
+        phone_country=settings.phone_country,
+        twilio_url=settings.twilio_url,
+        pagerduty_url=settings.pagerduty_url,
+        reaches_backend=not backend.is_attached or settings.orchestration_url is not None,
     )
     http = Http(
         allowed_networks=settings.sendable_networks(loopback=is_loopback(settings.host)),
         timeout_seconds=settings.send_timeout_seconds,
         connections_per_destination=settings.destination_concurrency,
     )
+    backend_http = Http(allowed_networks=ANYWHERE, timeout_seconds=settings.send_timeout_seconds)
     dispatcher = None
     if "delivery" in settings.roles:
-        dispatcher = _dispatcher(settings, database, vault=vault, http=http, links=links, choices=choices)
+        orchestration = _orchestration(settings, database, backend, backend_http)
+        dispatcher = _dispatcher(
+            settings, database, orchestration=orchestration, vault=vault, http=http, links=links, choices=choices
+        )
     wake = _nobody_to_wake if dispatcher is None else dispatcher.wake
     parts: list[Part] = [LoopDelay()]
     if "engine" in settings.roles:
         parts += [
-            *_engine(settings, database, wake),
+            *_engine(settings, database, backend, wake),
             Watch(database, http, ping_url=settings.ping_url),
-            Retention(database, _keep(settings)),
+            Retention(database, _keep(settings, backend)),
         ]
     changes = ChangeFeed(database)
-    hub = Hub(database, changes, most_rows=settings.max_rows)
+    sources = row_sources(backend)
+    hub = Hub(database, changes, most_rows=settings.max_rows, sources=sources)
     probes = Probes(database)
     keyring = Keyring(database) if settings.asks_for_keys(loopback=is_loopback(settings.host)) else None
     if "api" in settings.roles:
@@ -96,6 +113,8 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
             agent_queue=AgentQueue(database),
             max_rows=settings.max_rows,
             choices=choices,
+            is_attached=backend.is_attached,
+            sources=sources,
             keyring=keyring,
         )
         return GraphQLEndpoint(services, callers, hub, settings=settings)
@@ -131,6 +150,7 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
                 dispatcher.stop()
             await asyncio.gather(*sending)
             await http.aclose()
+            await backend_http.aclose()
             await database.disconnect()
             log.info("stopped")
 
@@ -150,14 +170,32 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault) -> Starle
     )
 
 
+def _orchestration(settings: Settings, database: Database, backend: Backend, http: Http) -> Orchestration:
+    """What carries actions on runs out. The backend's address is the operator's own choice and may be anywhere."""
+    if backend.is_attached:
+        return RemoteOrchestration(
+            database, http, url=settings.orchestration_url, api_key=settings.orchestration_api_key
+        )
+    if settings.orchestration_url is not None:
+        log.warning("AUTOMATIONS_ORCHESTRATION_URL is not used: the database is no other backend's")
+    return LocalOrchestration(database)
+
+
 def _dispatcher(
-    settings: Settings, database: Database, *, vault: Vault, http: Http, links: Links, choices: Choices
+    settings: Settings,
+    database: Database,
+    *,
+    orchestration: Orchestration,
+    vault: Vault,
+    http: Http,
+    links: Links,
+    choices: Choices,
 ) -> Dispatcher:
     """What sends deliveries."""
     sender = Sender(
         http=http,
         vault=vault,
-        orchestration=LocalOrchestration(database),
+        orchestration=orchestration,
         links=links,
         retry_seconds=settings.retry_seconds,
         mail=Mail(_mailserver(settings), timeout_seconds=settings.send_timeout_seconds),
@@ -180,8 +218,10 @@ def _dispatcher(
     )
 
 
-def _engine(settings: Settings, database: Database, on_deliveries: Callable[[], None]) -> list[Part]:
-    """What decides that something fires, what makes runs of schedules, and what ends runs whose process died."""
+def _engine(settings: Settings, database: Database, backend: Backend, on_deliveries: Callable[[], None]) -> list[Part]:
+    """What decides that something fires; and where we are the backend, what makes runs of schedules, and what ends runs
+    whose process died.
+    """
     sla_timers = SlaTimers(database, max_depth=settings.max_depth, on_deliveries=on_deliveries)
     parts: list[Part] = [
         Evaluator(
@@ -193,20 +233,22 @@ def _engine(settings: Settings, database: Database, on_deliveries: Callable[[], 
         ),
         sla_timers,
         AgentGroups(database, max_depth=settings.max_depth, on_deliveries=on_deliveries),
-        Scheduler(database),
     ]
+    if backend.is_attached:
+        return parts
+    parts.append(Scheduler(database))
     if settings.heartbeat_seconds:
         parts.append(Heartbeats(database, silent_seconds=settings.heartbeat_seconds))
     return parts
 
 
-def _keep(settings: Settings) -> Keep:
-    """For how long things are kept."""
+def _keep(settings: Settings, backend: Backend) -> Keep:
+    """For how long things are kept. An existing backend's runs are its own to delete."""
     return Keep(
         ledger_days=settings.keep_ledger_days,
         audit_days=settings.keep_audit_days,
         idempotency_key_days=settings.keep_idempotency_key_days,
-        flow_run_days=settings.keep_flow_run_days,
+        flow_run_days=0 if backend.is_attached else settings.keep_flow_run_days,
     )
 
 

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING
 import structlog
 
 from automations import __version__
+from automations.attachment import Backend, find_backend
 from automations.backup_commands import add_backup_commands, run_backup, run_restore
 from automations.database import CLIENT_ERRORS, Database
+from automations.detach_command import add_detach_command, run_detach
 from automations.hosts import is_loopback
 from automations.key_commands import add_key_commands, run_key_command
 from automations.logs import configure_logs
@@ -97,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     add_key_commands(commands, _keys)
     add_secret_commands(commands, _rotate)
     add_backup_commands(commands, _backup, _restore)
+    add_detach_command(commands, _detach)
 
     schema = commands.add_parser("schema", help="print the GraphQL schema")
     schema.set_defaults(command=_schema)
@@ -175,31 +178,33 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
         log.info("ready", **pages, health=f"{address}/readyz")
 
     with _database_url(settings) as url:
-        _run_migrations(url)
+        _, backend = _run_migrations(url)
         if settings.workers > 1:
             with counting_together():
-                return run_workers(settings.workers, _work, (settings, bound), on_ready=tell_ready)
-        _run_server(settings, bound, url, tell_ready)
+                return run_workers(settings.workers, _work, (settings, bound, backend), on_ready=tell_ready)
+        _run_server(settings, bound, url, backend, tell_ready)
     return 0
 
 
-def _work(settings: Settings, bound: socket.socket, on_ready: Callable[[], None]) -> None:
+def _work(settings: Settings, bound: socket.socket, backend: Backend, on_ready: Callable[[], None]) -> None:
     """One of several processes of a server."""
     configure_logs(format_=settings.log_format, level=settings.log_level)
     try:
         with _interruptible(), _database_url(settings) as url:
-            _run_server(settings, bound, url, on_ready)
+            _run_server(settings, bound, url, backend, on_ready)
     except SettingsError as error:
         sys.exit(_fail(2, str(error)))
     except (PostgresUnavailable, ValueError) as error:
         sys.exit(_fail(1, str(error)))
 
 
-def _run_server(settings: Settings, bound: socket.socket, database_url: str, on_ready: Callable[[], None]) -> None:
+def _run_server(
+    settings: Settings, bound: socket.socket, database_url: str, backend: Backend, on_ready: Callable[[], None]
+) -> None:
     from automations import server
     from automations.app import create_app
 
-    app = create_app(settings, database_url=database_url, vault=_vault(settings))
+    app = create_app(settings, database_url=database_url, vault=_vault(settings), backend=backend)
     gc.freeze()  # what the start made stays: the collector need not look at it again and again
     server.run(app, bound, on_ready=on_ready)
 
@@ -213,7 +218,7 @@ def _vault(settings: Settings) -> Vault:
 
 def _migrate(settings: Settings, _options: argparse.Namespace) -> int:
     with _database_url(settings) as url:
-        applied = _run_migrations(url)
+        applied, _ = _run_migrations(url)
     print(f"{len(applied)} migrations applied" if applied else "The database is at the newest schema")
     return 0
 
@@ -243,6 +248,12 @@ def _backup(settings: Settings, options: argparse.Namespace) -> int:
 def _restore(settings: Settings, options: argparse.Namespace) -> int:
     with _database_url(settings) as url:
         return run_restore(url, options.file, load_vault=partial(_vault, settings))
+
+
+def _detach(settings: Settings, options: argparse.Namespace) -> int:
+    if settings.database_url is None:
+        raise SettingsError("AUTOMATIONS_DATABASE_URL: say which database to leave")
+    return run_detach(settings.database_url, yes=options.yes)
 
 
 def _schema(_settings: Settings, _options: argparse.Namespace) -> int:
@@ -328,16 +339,16 @@ def _database_url(settings: Settings) -> Iterator[str]:
         embedded.release()
 
 
-def _run_migrations(url: str) -> list[Migration]:
-    async def run() -> list[Migration]:
+def _run_migrations(url: str) -> tuple[list[Migration], Backend]:
+    async def run() -> tuple[list[Migration], Backend]:
         connection = await Database(url).dedicated()
         try:
-            applied = await migrate(connection)
+            applied, backend = await migrate(connection), await find_backend(connection)
         except BaseException:
             connection.terminate()  # closing would wait for the statement under way: at a signal, for somebody's lock
             raise
         await connection.close()
-        return applied
+        return applied, backend
 
     try:
         return asyncio.run(run())

@@ -23,6 +23,7 @@ Record = asyncpg.Record
 DatabaseError = asyncpg.PostgresError
 UniqueViolation = asyncpg.UniqueViolationError
 ForeignKeyViolation = asyncpg.ForeignKeyViolationError
+LockTimeout = asyncpg.LockNotAvailableError
 DataError = asyncpg.DataError | asyncpg.exceptions.DataError
 LimitError = asyncpg.ProgramLimitExceededError | asyncpg.QueryCanceledError | TimeoutError
 CLIENT_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)

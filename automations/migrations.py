@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import structlog
 
-from automations.database import Connection, Record, load_queries
+from automations import attachment
+from automations.database import Connection, LockTimeout, Record, load_queries
 from automations.resources import resource
 
 SETS = ("orchestration", "automations")
@@ -56,18 +57,28 @@ async def migrate(connection: Connection) -> list[Migration]:
         raise MigrationError(
             f"PostgreSQL {server // 10000} is too old: version {OLDEST_SERVER // 10000} or newer is needed."
         )
-    async with _alone(connection):
-        await queries.create_ledger(connection)
-        if await queries.watched_tables_are_foreign(connection):
-            await queries.leave_watched_tables(connection)
+    async with alone(connection):
+        await _open_ledger(connection)
         missing = [migration for set_name in SETS for migration in await _missing(connection, set_name)]
         for migration in missing:
             await _apply(connection, migration)
     return missing
 
 
+async def _open_ledger(connection: Connection) -> None:
+    """Make the list of migrations and note whose the watched tables are; nothing where they cannot be watched."""
+    async with connection.transaction():
+        await queries.create_ledger(connection)
+        if await queries.watched_tables_are_foreign(connection):
+            await queries.leave_watched_tables(connection)
+        if await attachment.is_attached(connection):
+            await attachment.wait_briefly(connection)
+            if problem := await attachment.unfit(connection):
+                raise MigrationError(problem)
+
+
 @asynccontextmanager
-async def _alone(connection: Connection) -> AsyncIterator[None]:
+async def alone(connection: Connection) -> AsyncIterator[None]:
     """Wait, as long as it takes, for the turn of this process."""
     while True:
         if await queries.try_lock(connection):
@@ -90,15 +101,21 @@ async def _missing(connection: Connection, set_name: str) -> list[Migration]:
 
 
 async def _apply(connection: Connection, migration: Migration) -> None:
-    async with connection.transaction():
-        await connection.execute(migration.sql, timeout=APPLY_SECONDS)
-        await queries.record(
-            connection,
-            set_name=migration.set_name,
-            version=migration.version,
-            name=migration.name,
-            checksum=migration.checksum,
-        )
+    try:
+        async with connection.transaction():
+            await connection.execute(migration.sql, timeout=APPLY_SECONDS)
+            await queries.record(
+                connection,
+                set_name=migration.set_name,
+                version=migration.version,
+                name=migration.name,
+                checksum=migration.checksum,
+            )
+    except LockTimeout:
+        raise MigrationError(
+            "The existing backend has been writing to its tables for longer than Automations makes it wait. "
+            "What was not done yet can be done at any time: start again."
+        ) from None
     log.info("migrated", set=migration.set_name, version=migration.version, name=migration.name)
 
 

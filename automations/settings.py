@@ -163,6 +163,12 @@ class Settings:
     database_url: str | None = _setting(
         None, _TEXT, "An ordinary PostgreSQL (15 or newer) to use in place of the embedded one.", secret=True
     )
+    orchestration_url: str | None = _setting(
+        None,
+        _Kind(_web_address, "an address that begins with https:// or http://"),
+        "GraphQL API of the existing backend whose database this is: actions on runs go there; it may be private.",
+    )
+    orchestration_api_key: str | None = _setting(None, _TEXT, "The key that it is shown.", secret=True)
     database_pool_size: int = _setting(
         10, _number(int, 1, 500), "Connections for the reads of API requests, at most; as many for writes."
     )

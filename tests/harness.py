@@ -15,6 +15,8 @@ import orjson
 import uvicorn
 
 from automations.app import create_app
+from automations.attachment import find_backend
+from automations.database import Database
 from automations.server import listen
 from automations.settings import Settings
 from automations.vault import Vault
@@ -116,8 +118,14 @@ async def eventually(found: Callable[[], Awaitable[Any]], seconds: float = 10) -
 @asynccontextmanager
 async def running(database_url: str, data_dir: Path, **settings: Any) -> AsyncIterator[Automations]:
     """A server in this process, on a free port of the loopback."""
+    connection = await Database(database_url).dedicated()
+    backend = await find_backend(connection)
+    await connection.close()
     app = create_app(
-        Settings(data_dir=data_dir, port=0, **settings), database_url=database_url, vault=Vault.load(None, data_dir)
+        Settings(data_dir=data_dir, port=0, **settings),
+        database_url=database_url,
+        vault=Vault.load(None, data_dir),
+        backend=backend,
     )
     bound = listen("127.0.0.1", 0)
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", ws="websockets-sansio"))

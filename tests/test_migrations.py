@@ -31,9 +31,10 @@ def everything() -> list[tuple[str, int]]:
 
 
 async def make_foreign_tables(connection: DedicatedConnection) -> None:
-    """The watched tables as if an existing backend had made them."""
+    """The watched tables as if an existing backend had made them, and its tenant."""
     for migration in available("orchestration"):
         await connection.execute(migration.sql)
+    await connection.execute("INSERT INTO tenant (name, slug) VALUES ('theirs', 'theirs')")
 
 
 async def test_fresh_database_gets_both_sets_in_order(empty: DedicatedConnection) -> None:
@@ -92,7 +93,7 @@ async def test_database_newer_than_the_code_is_refused(connection: DedicatedConn
 
 async def test_tables_of_an_existing_backend_are_left_alone_and_watched(empty: DedicatedConnection) -> None:
     await make_foreign_tables(empty)
-    tenant = await empty.fetchval("INSERT INTO tenant (name, slug) VALUES ('theirs', 'theirs') RETURNING id")
+    tenant = await empty.fetchval("SELECT id FROM tenant")
     columns = """
         SELECT table_name, column_name, data_type FROM information_schema.columns
         WHERE table_schema = 'public' ORDER BY table_name, ordinal_position

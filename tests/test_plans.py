@@ -138,7 +138,7 @@ def compiled(query: str, tenant_id: UUID) -> Statement:
     field = read_field(Document({}, {}), [node], root.fields[node.name.value])
     compile_ = compile_aggregate if field.name.endswith("_aggregate") else compile_list
     table = BY_NAME[field.name.removesuffix("_aggregate")]
-    return compile_(table, field, tenant_id, most_rows=1000, role=Role.ADMIN)
+    return compile_(table, field, tenant_id, most_rows=1000, role=Role.ADMIN, sources={})
 
 
 def read_by(scan: dict[str, Any]) -> float:

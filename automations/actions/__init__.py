@@ -7,7 +7,7 @@ from uuid import UUID
 import orjson
 
 from automations.actions.cancel_flow_run import CancelFlowRun
-from automations.actions.contract import Action, Choices, InvalidConfig, Kind
+from automations.actions.contract import NO_BACKEND_URL, Action, Choices, InvalidConfig, Kind
 from automations.actions.create_flow_run import CreateFlowRun
 from automations.actions.email import EmailNotification
 from automations.actions.pagerduty import PagerDutyNotification
@@ -39,6 +39,8 @@ def parse_config(key: str, config: dict[str, Any], choices: Choices = DEFAULTS) 
     client = BY_KEY.get(key)
     if client is None:
         raise InvalidConfig(f"There is no action {key!r}; the actions are {', '.join(BY_KEY)}.")
+    if client.ON_BACKEND and not choices.reaches_backend:
+        raise InvalidConfig(f"{key} cannot be carried out: {NO_BACKEND_URL}")
     known = {item.name: item.metadata["kind"] for item in fields(client)}
     for name in config:
         if name not in known:

@@ -15,6 +15,7 @@ class CancelFlowRun(Action):
 
     KEY: ClassVar = "cancel_flow_run"
     TYPE: ClassVar = "CancelFlowRunAction"
+    ON_BACKEND: ClassVar = True
 
     message: str | None = template("The new state's message, with {attributes} of the event.")
 

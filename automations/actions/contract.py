@@ -8,13 +8,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import datetime
-from typing import Any, ClassVar, Literal, Protocol, Self
+from typing import Any, ClassVar, Final, Literal, Protocol, Self
 from uuid import UUID
 
 from automations.http import ANSWER_BYTES, Answer, Http, NotSent, OutcomeUnknown, Refused
 from automations.mail import Mail
 
 Kind = Literal["plain", "template", "json_template", "secret", "flow_group"]
+
+
+NO_BACKEND_URL: Final = (
+    "this server is attached to an existing backend's database, and that backend's API is not known. "
+    "Set AUTOMATIONS_ORCHESTRATION_URL."
+)
 
 
 class InvalidConfig(ValueError):
@@ -73,15 +79,22 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Choices:
-    """What the operator has chosen for all actions. `phone_country`: of numbers without one, ISO 3166-1 alpha-2."""
+    """What the operator has chosen for all actions. `phone_country`: of numbers without one, ISO 3166-1 alpha-2.
+
+    `reaches_backend`: whether actions can act on runs and flows. An existing backend does that by its API.
+    """
 
     phone_country: str = "US"
     twilio_url: str = "https://api.twilio.com"
     pagerduty_url: str = "https://events.pagerduty.com"
+    reaches_backend: bool = True
 
 
 class Orchestration(Protocol):
-    """What actions may do on the watched side. What they change remembers the delivery that caused it."""
+    """What actions may do on the watched side. What they change remembers the delivery that caused it.
+
+    Where an existing backend does it, by its API, contract errors say what came of that.
+    """
 
     async def cancel_flow_run(self, tenant_id: UUID, flow_run_id: UUID, *, message: str, caused_by: UUID) -> str:
         """Cancel a run and return the state it is in now; NotFound where it is gone."""
@@ -137,14 +150,19 @@ class Tools:
             raise RetryLater(error.reason) from error
 
     async def _request(self, method: str, url: str, **more: Any) -> Answer:
-        try:
-            return await self._http.request(method, url, destination=self._destination, **more)
-        except Refused as error:
-            raise Rejected(str(error)) from error
-        except NotSent as error:
-            raise RetryLater(str(error)) from error
-        except OutcomeUnknown as error:
-            raise RetryLater(str(error), unknown=True) from error
+        return await request(self._http, method, url, destination=self._destination, **more)
+
+
+async def request(http: Http, method: str, url: str, **more: Any) -> Answer:
+    """What `Http.request` does; what never left or may not have arrived becomes a contract error."""
+    try:
+        return await http.request(method, url, **more)
+    except Refused as error:
+        raise Rejected(str(error)) from error
+    except NotSent as error:
+        raise RetryLater(str(error)) from error
+    except OutcomeUnknown as error:
+        raise RetryLater(str(error), unknown=True) from error
 
 
 @dataclass(frozen=True)
@@ -153,6 +171,8 @@ class Action(ABC):
 
     KEY: ClassVar[str]
     TYPE: ClassVar[str]
+    ON_BACKEND: ClassVar[bool] = False
+    """Whether it acts on runs or flows."""
     ORDERED: ClassVar[bool] = False
     """Whether deliveries about one subject go out one after the other, in the order in which they fired."""
     PER_SECOND: ClassVar[float | None] = None

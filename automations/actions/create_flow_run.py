@@ -29,6 +29,7 @@ class CreateFlowRun(Action):
 
     KEY: ClassVar = "create_flow_run"
     TYPE: ClassVar = "CreateFlowRunAction"
+    ON_BACKEND: ClassVar = True
 
     flow_group_id: str | None = flow_group("The flow's group; the event's by default.")
     parameters: JSON = json_template("The run's parameters: an object, with {attributes} in keys and strings.")

@@ -14,6 +14,7 @@ class PauseSchedule(Action):
 
     KEY: ClassVar = "pause_schedule"
     TYPE: ClassVar = "PauseScheduleAction"
+    ON_BACKEND: ClassVar = True
 
     flow_group_id: str | None = flow_group("The flow's group; the event's by default.")
 

@@ -42,11 +42,11 @@ _OPERAND = {"_has_key": "text", "_has_keys_any": "text[]", "_has_keys_all": "tex
 
 
 class Values:
-    """The parameters of one statement, names for its row sources, and the tables that its reader may see."""
+    """The parameters of one statement, its row sources and names for them, and the tables that its reader may see."""
 
-    def __init__(self, tenant_id: UUID, role: Role) -> None:
+    def __init__(self, tenant_id: UUID, role: Role, sources: Mapping[str, str]) -> None:
         self.arguments: list[Any] = [tenant_id]
-        self._role = role
+        self._role, self._sources = role, sources
         self._names = 0
 
     def name(self) -> str:
@@ -60,7 +60,11 @@ class Values:
         return BY_NAME[relation.table]
 
     def rows(self, source: str) -> str:
-        """What the reader reads in place of these rows, so that it cannot filter by what it does not see."""
+        """What is read in place of these rows: those of an existing backend's table as if it were ours, and nothing
+        that the reader does not see, so that it cannot filter by that.
+        """
+        if source in self._sources:
+            return self._sources[source]
         return source if self._role in EDITORS else FOR_VIEWERS.get(source, source)
 
     def parameter(self, value: Any, type_: str) -> str:

@@ -1,6 +1,6 @@
 """Who asks, and what their request may use."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +18,7 @@ from automations.vault import Vault
 
 @dataclass(frozen=True)
 class Services:
-    """What every request shares."""
+    """What every request shares. `sources`: where rows of an existing backend's tables are read from."""
 
     database: Database
     vault: Vault
@@ -27,6 +27,8 @@ class Services:
     max_rows: int
     choices: Choices
     keyring: Keyring | None
+    is_attached: bool = False
+    sources: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass

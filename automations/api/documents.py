@@ -20,7 +20,7 @@ from automations.access.roles import Role
 from automations.api.cost import VariableLimit, cost_of
 from automations.api.limits import Limits, refuse_above
 from automations.api.measures import refuse_excess
-from automations.api.permissions import refusals
+from automations.api.permissions import backend_refusals, refusals
 from automations.errors import LimitExceeded, RequestError
 
 CACHED_DOCUMENTS = 500
@@ -38,10 +38,16 @@ class Operation:
     cost: int | None
     refusals: Mapping[Role, Sequence[GraphQLError]] = field(default_factory=dict)
     """What the roles are told that may not run it."""
+    backend_refusals: Sequence[GraphQLError] = ()
+    """What everybody is told where the watched tables are an existing backend's."""
 
     @property
     def kind(self) -> OperationType:
         return self.node.operation
+
+    def refused(self, role: Role, *, is_attached: bool) -> Sequence[GraphQLError]:
+        """Why a caller with this role may not run it; nothing where it may."""
+        return self.refusals.get(role) or (self.backend_refusals if is_attached else ())
 
 
 @dataclass(frozen=True)
@@ -103,7 +109,13 @@ class Documents:
 
     def _operation(self, document: DocumentNode, node: OperationDefinitionNode) -> Operation:
         fragments = {item.name.value: item for item in document.definitions if isinstance(item, FragmentDefinitionNode)}
-        return Operation(document, node, self._cost(document, node), refusals(self._schema, node, fragments))
+        return Operation(
+            document,
+            node,
+            self._cost(document, node),
+            refusals(self._schema, node, fragments),
+            backend_refusals(self._schema, node, fragments),
+        )
 
     def _parse(self, query: str) -> DocumentNode:
         try:

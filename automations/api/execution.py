@@ -81,7 +81,7 @@ class Operations:
             self.documents.refuse_costly(operation, variables)
         except GraphQLError as error:
             return ExecutionResult(None, [error])
-        if refused := operation.refusals.get(context.caller.role):
+        if refused := operation.refused(context.caller.role, is_attached=context.services.is_attached):
             return ExecutionResult(None, list(refused))
         if only_queries and operation.kind is not OperationType.QUERY:
             problem = "A GET may only read: send the operation by POST."

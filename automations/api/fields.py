@@ -8,7 +8,7 @@ import strawberry
 from strawberry.types.unset import UNSET
 
 from automations.access.roles import Roles
-from automations.api.permissions import allow
+from automations.api.permissions import allow, leave_to_backend
 
 _Resolver = TypeVar("_Resolver", bound=Callable[..., Any])
 
@@ -19,11 +19,17 @@ def resolved(description: str) -> Callable[[_Resolver], _Resolver]:
     return decorator
 
 
-def mutation(description: str, *, by: Roles) -> Callable[[_Resolver], _Resolver]:
-    """Make a method a mutation that these roles may call."""
+def mutation(description: str, *, by: Roles, on_backend: bool = False) -> Callable[[_Resolver], _Resolver]:
+    """Make a method a mutation that these roles may call.
+
+    `on_backend`: it writes to the watched tables, which are only read where they are an existing backend's.
+    """
 
     def decorate(resolver: _Resolver) -> _Resolver:
-        allow(f"Mutation.{resolver.__name__}", by)
+        name = f"Mutation.{resolver.__name__}"
+        allow(name, by)
+        if on_backend:
+            leave_to_backend(name)
         field: Any = strawberry.mutation(resolver, description=description)
         return cast("_Resolver", field)
 

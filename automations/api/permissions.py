@@ -20,15 +20,23 @@ from graphql import (
 )
 
 from automations.access.roles import Role, Roles, named
-from automations.errors import Forbidden
+from automations.errors import Conflict, Forbidden
 
 ROLES: Final[dict[str, Roles]] = {}
 """The roles that a field or type is for, by its name. What is not here is part of something that is."""
+
+ON_BACKEND: Final[set[str]] = set()
+"""Mutations that are an existing backend's own, where the server is attached to one."""
 
 
 def allow(name: str, roles: Roles) -> None:
     """Declare whom a field or type is for."""
     ROLES[name] = roles
+
+
+def leave_to_backend(name: str) -> None:
+    """Declare that a mutation writes to the watched tables."""
+    ON_BACKEND.add(name)
 
 
 def check_complete(schema: GraphQLSchema) -> None:
@@ -53,8 +61,7 @@ def refusals(
 
     It holds what is under @skip and @include, too, whatever they decide.
     """
-    root = schema.get_root_type(operation.operation)
-    used = dict.fromkeys(_used(root, operation.selection_set, fragments, set())) if root else {}
+    used = _all_used(schema, operation, fragments)
     errors: dict[Role, dict[str, GraphQLError]] = {}
     for role in Role:
         for name in used:
@@ -63,6 +70,29 @@ def refusals(
             except Forbidden as error:
                 errors.setdefault(role, {})[str(error)] = GraphQLError(str(error), original_error=error)
     return {role: list(each.values()) for role, each in errors.items()}
+
+
+def backend_refusals(
+    schema: GraphQLSchema, operation: OperationDefinitionNode, fragments: Mapping[str, FragmentDefinitionNode]
+) -> list[GraphQLError]:
+    """What everybody is told of an operation that an existing backend has to do itself."""
+    errors = []
+    for name in _all_used(schema, operation, fragments):
+        if name in ON_BACKEND:
+            error = Conflict(
+                f"{name.rpartition('.')[2]} is not for this server: it is attached to the database of an existing "
+                "backend, which keeps its flows, runs and agents itself. Send it to that backend's API."
+            )
+            errors.append(GraphQLError(str(error), original_error=error))
+    return errors
+
+
+def _all_used(
+    schema: GraphQLSchema, operation: OperationDefinitionNode, fragments: Mapping[str, FragmentDefinitionNode]
+) -> list[str]:
+    """Names of the fields and types of an operation that are in the table, each once."""
+    root = schema.get_root_type(operation.operation)
+    return list(dict.fromkeys(_used(root, operation.selection_set, fragments, set()))) if root else []
 
 
 def _used(

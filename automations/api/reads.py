@@ -71,7 +71,15 @@ async def _run(info: strawberry.Info, table: Table, field: Selected, compile_: C
     context: RequestContext = info.context
     if table.name == EVERY_TENANT.name and context.caller.key_id is not None and context.caller.all_tenants:
         table = EVERY_TENANT
-    statement = compile_(table, field, context.tenant_id, most_rows=context.services.max_rows, role=context.caller.role)
+    services = context.services
+    statement = compile_(
+        table,
+        field,
+        context.tenant_id,
+        most_rows=services.max_rows,
+        role=context.caller.role,
+        sources=services.sources,
+    )
     async with context.database.reading() as connection:
         text = await connection.fetchval(statement.sql, *statement.arguments, timeout=LONGEST_READ_SECONDS)
     return None if text is None else orjson.Fragment(text)

@@ -1,7 +1,8 @@
 """Compiles a selection into one SQL statement that returns the answer's JSON.
 
 With `conditions`, the only place where SQL is put together. What is nested is a subquery in the select list:
-PostgreSQL evaluates those after ORDER BY and LIMIT, for the rows that are returned only.
+PostgreSQL evaluates those after ORDER BY and LIMIT, for the rows that are returned only. `sources` has what a table's
+rows are read from, where that is not the table as it is declared.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,36 +38,49 @@ class Statement:
     arguments: list[Any]
 
 
-def compile_list(table: Table, field: Selected, tenant_id: UUID, *, most_rows: int, role: Role) -> Statement:
+def compile_list(
+    table: Table, field: Selected, tenant_id: UUID, *, most_rows: int, role: Role, sources: Mapping[str, str]
+) -> Statement:
     """A JSON array of the rows asked for."""
-    compiler = _Compiler(tenant_id, role, most_rows)
+    compiler = _Compiler(tenant_id, role, most_rows, sources)
     return compiler.statement(compiler.array(table, field))
 
 
-def compile_by_pk(table: Table, field: Selected, tenant_id: UUID, *, most_rows: int, role: Role) -> Statement:
+def compile_by_pk(
+    table: Table, field: Selected, tenant_id: UUID, *, most_rows: int, role: Role, sources: Mapping[str, str]
+) -> Statement:
     """A JSON object, or no row."""
-    compiler = _Compiler(tenant_id, role, most_rows)
+    compiler = _Compiler(tenant_id, role, most_rows, sources)
     where = {name: {"_eq": value} for name, value in field.arguments.items()}
     return compiler.statement(compiler.one(table, Selected(field.key, field.name, {"where": where}, field.selections)))
 
 
-def compile_aggregate(table: Table, field: Selected, tenant_id: UUID, *, most_rows: int, role: Role) -> Statement:
+def compile_aggregate(
+    table: Table, field: Selected, tenant_id: UUID, *, most_rows: int, role: Role, sources: Mapping[str, str]
+) -> Statement:
     """A JSON object with `aggregate` and `nodes`."""
-    compiler = _Compiler(tenant_id, role, most_rows)
+    compiler = _Compiler(tenant_id, role, most_rows, sources)
     return compiler.statement(compiler.aggregate(table, field))
 
 
 def compile_changed(
-    table: Table, field: Selected, tenant_id: UUID, ids: Sequence[UUID], *, most_rows: int, role: Role
+    table: Table,
+    field: Selected,
+    tenant_id: UUID,
+    ids: Sequence[UUID],
+    *,
+    most_rows: int,
+    role: Role,
+    sources: Mapping[str, str],
 ) -> Statement:
     """One row for each of these ids that the tenant has, deleted ones included: its id, and its JSON as text."""
-    compiler = _Compiler(tenant_id, role, most_rows)
+    compiler = _Compiler(tenant_id, role, most_rows, sources)
     return compiler.statement(compiler.changed(table, field, ids))
 
 
 class _Compiler:
-    def __init__(self, tenant_id: UUID, role: Role, most_rows: int) -> None:
-        self._values = Values(tenant_id, role)
+    def __init__(self, tenant_id: UUID, role: Role, most_rows: int, sources: Mapping[str, str]) -> None:
+        self._values = Values(tenant_id, role, sources)
         self._most_rows = most_rows
         self._level = 0
 

@@ -10,10 +10,9 @@ queries = load_queries("orchestration")
 
 
 async def ensure_default_tenant(connection: Connection) -> UUID:
-    """The first tenant, made if there is none."""
-    tenant_id = None
-    while tenant_id is None:  # another process may have just made it: then the second look finds it
-        tenant_id = await queries.ensure_default_tenant(connection)
+    """The first tenant, made if there is none. An existing backend's tables are only read: there is one."""
+    while (tenant_id := await queries.first_tenant(connection)) is None:
+        await queries.make_first_tenant(connection)
     return UUID(str(tenant_id))
 
 

@@ -13,15 +13,22 @@ WITH taken AS (
 ), matched AS MATERIALIZED (
     SELECT automations.new_id() AS firing_id, rule.tenant_id, rule.automation_id, taken.flow_run_id, taken.flow_run_state_id,
         run.name AS flow_run_name, flow.id AS flow_id, flow.name AS flow_name, flow.flow_group_id,
-        CASE WHEN taken.caused_by IS NULL THEN 0 ELSE automations.depth_after(rule.tenant_id, taken.caused_by) END AS depth
+        CASE WHEN cause.id IS NULL THEN 0 ELSE automations.depth_after(rule.tenant_id, cause.id) END AS depth
     FROM taken
     JOIN public.flow_run AS run ON run.id = taken.flow_run_id
     JOIN public.flow ON flow.id = run.flow_id
     JOIN automations.automation_match AS rule
-        ON rule.tenant_id = coalesce(taken.tenant_id, run.tenant_id, flow.tenant_id)
+        ON rule.tenant_id = coalesce(taken.tenant_id, run.tenant_id, automations.tenant_of_flow(flow.id))
         AND rule.state = taken.state
         AND rule.flow_group_id = ANY(ARRAY[flow.flow_group_id, '00000000-0000-0000-0000-000000000000'::uuid])
         AND rule.project_id = ANY(ARRAY[flow.project_id, '00000000-0000-0000-0000-000000000000'::uuid])
+    CROSS JOIN LATERAL (
+        SELECT CASE
+            WHEN taken.caused_by IS NULL AND taken.state IN ('pending', 'scheduled', 'cancelling', 'cancelled')
+                THEN automations.cause_of(rule.tenant_id, taken.flow_run_id, taken.state)
+            ELSE taken.caused_by
+        END AS id
+    ) AS cause
     ORDER BY taken.id
 ), fired AS (
     INSERT INTO automations.firing (tenant_id, id, automation_id, event_type, event_id, event, flow_run_id, depth)
@@ -73,7 +80,7 @@ WITH taken AS (
     RETURNING status
 ), clocked AS MATERIALIZED (
     SELECT DISTINCT ON (run.id, taken.state = 'running')
-        coalesce(taken.tenant_id, run.tenant_id, flow.tenant_id) AS tenant_id, run.id AS flow_run_id,
+        coalesce(taken.tenant_id, run.tenant_id, automations.tenant_of_flow(flow.id)) AS tenant_id, run.id AS flow_run_id,
         flow.flow_group_id, taken.caused_by,
         CASE taken.state WHEN 'running' THEN 'STARTED_NOT_FINISHED' ELSE 'SCHEDULED_NOT_STARTED' END AS kind
     FROM taken
@@ -86,7 +93,12 @@ WITH taken AS (
         (tenant_id, flow_sla_config_id, flow_run_id, version, anchored_at, due_at, caused_by)
     SELECT DISTINCT ON (sla.tenant_id, sla.flow_sla_config_id, clocked.flow_run_id)
         sla.tenant_id, sla.flow_sla_config_id, clocked.flow_run_id, anchor.version, anchor.anchored_at,
-        anchor.anchored_at + sla.duration_seconds * interval '1 second', clocked.caused_by
+        anchor.anchored_at + sla.duration_seconds * interval '1 second',
+        CASE
+            WHEN clocked.caused_by IS NULL AND clocked.kind = 'SCHEDULED_NOT_STARTED'
+                THEN automations.cause_of(clocked.tenant_id, clocked.flow_run_id, 'scheduled')
+            ELSE clocked.caused_by
+        END
     FROM clocked
     JOIN automations.watched_sla AS sla
         ON sla.tenant_id = clocked.tenant_id AND sla.kind = clocked.kind

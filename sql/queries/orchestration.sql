@@ -1,15 +1,14 @@
 -- name: create_tenant$
 INSERT INTO public.tenant (name, slug) VALUES (:name, :slug) RETURNING id;
 
--- name: ensure_default_tenant$
--- The one there is, or the first one made: with authentication off everybody is this tenant.
-WITH made AS (
-    INSERT INTO public.tenant (name, slug)
-    SELECT 'default', 'default' WHERE NOT EXISTS (SELECT FROM public.tenant)
-    ON CONFLICT (slug) DO NOTHING
-    RETURNING id
-)
-SELECT id FROM made UNION ALL (SELECT id FROM public.tenant ORDER BY created, id LIMIT 1) LIMIT 1;
+-- name: first_tenant$
+-- With authentication off everybody is this tenant.
+SELECT id FROM public.tenant ORDER BY created, id LIMIT 1;
+
+-- name: make_first_tenant!
+INSERT INTO public.tenant (name, slug)
+SELECT 'default', 'default' WHERE NOT EXISTS (SELECT FROM public.tenant)
+ON CONFLICT (slug) DO NOTHING;
 
 -- name: tenant_exists$
 SELECT EXISTS (SELECT FROM public.tenant WHERE id = :tenant_id);
@@ -35,11 +34,13 @@ SELECT EXISTS (SELECT FROM public.project WHERE tenant_id = :tenant_id AND id = 
 
 -- name: known_projects$
 -- Which of these ids are projects of the tenant.
-SELECT coalesce(array_agg(id), '{}') FROM public.project WHERE tenant_id = :tenant_id AND id = ANY(CAST(:ids AS uuid[]));
+SELECT coalesce(array_agg(id), '{}') FROM public.project
+WHERE id = ANY(CAST(:ids AS uuid[])) AND coalesce(tenant_id, automations.tenant_of_project(id)) = :tenant_id;
 
 -- name: known_flow_groups$
 -- Which of these ids are flow groups of the tenant.
-SELECT coalesce(array_agg(id), '{}') FROM public.flow_group WHERE tenant_id = :tenant_id AND id = ANY(CAST(:ids AS uuid[]));
+SELECT coalesce(array_agg(id), '{}') FROM public.flow_group
+WHERE id = ANY(CAST(:ids AS uuid[])) AND coalesce(tenant_id, automations.tenant_of_flow_group(id)) = :tenant_id;
 
 -- name: known_agent_configs$
 -- Which of these ids are agent configs of the tenant.
@@ -113,9 +114,10 @@ SELECT flow.id
 FROM public.flow
 LEFT JOIN public.flow_run
     ON flow_run.flow_id = flow.id AND flow_run.idempotency_key = CAST(:idempotency_key AS text)
-WHERE flow.tenant_id = :tenant_id AND flow.flow_group_id = :flow_group_id
+WHERE flow.flow_group_id = :flow_group_id
+    AND coalesce(flow.tenant_id, automations.tenant_of_flow(flow.id)) = :tenant_id
     AND (NOT flow.archived OR flow_run.id IS NOT NULL)
-ORDER BY flow_run.id IS NULL, flow.version DESC
+ORDER BY flow_run.id IS NULL, flow.version DESC NULLS LAST
 LIMIT 1;
 
 -- name: create_flow_runs

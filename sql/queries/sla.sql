@@ -9,7 +9,7 @@ WITH sla AS (
     SELECT run.id, run.state, flow.flow_group_id
     FROM public.flow_run AS run
     JOIN public.flow ON flow.id = run.flow_id
-    WHERE coalesce(run.tenant_id, flow.tenant_id) = :tenant_id AND run.state = ANY(CAST(:open_states AS text[]))
+    WHERE coalesce(run.tenant_id, automations.tenant_of_flow(flow.id)) = :tenant_id AND run.state = ANY(CAST(:open_states AS text[]))
         AND EXISTS (SELECT FROM sla WHERE sla.flow_group_id IN (flow.flow_group_id, '00000000-0000-0000-0000-000000000000'))
 ), timed AS (
     INSERT INTO automations.sla_timer

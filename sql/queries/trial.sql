@@ -11,7 +11,7 @@ SELECT jsonb_build_object(
 )
 FROM public.flow_run AS run
 JOIN public.flow ON flow.id = run.flow_id
-WHERE run.id = :flow_run_id AND coalesce(run.tenant_id, flow.tenant_id) = :tenant_id;
+WHERE run.id = :flow_run_id AND coalesce(run.tenant_id, automations.tenant_of_flow(flow.id)) = :tenant_id;
 
 -- name: slug$
 SELECT slug FROM public.tenant WHERE id = :tenant_id;

@@ -37,7 +37,7 @@ class DeleteAgentConfigInput:
 
 @strawberry.type
 class AgentConfigMutations:
-    @mutation("Make a group of agents.", by=EDITORS)
+    @mutation("Make a group of agents.", by=EDITORS, on_backend=True)
     async def create_agent_config(self, info: strawberry.Info, input: CreateAgentConfigInput) -> IdPayload | None:
         tenant_id, settings = info.context.tenant_id, _settings(input.settings or {})
         async with info.context.database.transaction() as connection:
@@ -50,7 +50,7 @@ class AgentConfigMutations:
             )
         return IdPayload(id=config_id)
 
-    @mutation("Change a group of agents.", by=EDITORS)
+    @mutation("Change a group of agents.", by=EDITORS, on_backend=True)
     async def update_agent_config(self, info: strawberry.Info, input: UpdateAgentConfigInput) -> SuccessPayload | None:
         changes = given(input)
         config_id = changes.pop("agent_config_id")
@@ -60,7 +60,7 @@ class AgentConfigMutations:
             await agents.update_agent_config(connection, info.context.tenant_id, config_id, changes)
         return SuccessPayload()
 
-    @mutation("Delete a group of agents; its agents stay, in no group.", by=EDITORS)
+    @mutation("Delete a group of agents; its agents stay, in no group.", by=EDITORS, on_backend=True)
     async def delete_agent_config(self, info: strawberry.Info, input: DeleteAgentConfigInput) -> SuccessPayload | None:
         async with info.context.database.connection() as connection:
             await agents.delete_agent_config(connection, info.context.tenant_id, input.agent_config_id)

@@ -39,7 +39,7 @@ class RunsInQueuePayload:
 
 @strawberry.type
 class AgentMutations:
-    @mutation("Register an agent; the same one gets the same id.", by=AGENTS)
+    @mutation("Register an agent; the same one gets the same id.", by=AGENTS, on_backend=True)
     async def register_agent(self, info: strawberry.Info, input: RegisterAgentInput) -> IdPayload | None:
         async with info.context.database.connection() as connection:
             agent_id = await agents.register_agent(
@@ -53,7 +53,7 @@ class AgentMutations:
             )
         return IdPayload(id=agent_id)
 
-    @mutation("Ask for work; the agent's only sign of life.", by=AGENTS)
+    @mutation("Ask for work; the agent's only sign of life.", by=AGENTS, on_backend=True)
     async def get_runs_in_queue(self, info: strawberry.Info, input: GetRunsInQueueInput) -> RunsInQueuePayload | None:
         context = info.context
         flow_run_ids = await context.services.agent_queue.ask(
@@ -61,7 +61,7 @@ class AgentMutations:
         )
         return RunsInQueuePayload(flow_run_ids=flow_run_ids)
 
-    @mutation("Forget an agent.", by=EDITORS)
+    @mutation("Forget an agent.", by=EDITORS, on_backend=True)
     async def delete_agent(self, info: strawberry.Info, input: DeleteAgentInput) -> SuccessPayload | None:
         async with info.context.database.connection() as connection:
             await agents.delete_agent(connection, info.context.tenant_id, input.agent_id)

@@ -87,7 +87,7 @@ class RunStatePayload:
 
 @strawberry.type
 class FlowRunMutations:
-    @mutation("Make a Scheduled run.", by=EDITORS)
+    @mutation("Make a Scheduled run.", by=EDITORS, on_backend=True)
     async def create_flow_run(self, info: strawberry.Info, input: CreateFlowRunInput) -> IdPayload | None:
         async with info.context.database.connection() as connection:
             flow_run_id = await runs.create_flow_run(
@@ -105,7 +105,7 @@ class FlowRunMutations:
             )
         return IdPayload(id=flow_run_id)
 
-    @mutation("Set states on runs, all or none.", by=AGENTS)
+    @mutation("Set states on runs, all or none.", by=AGENTS, on_backend=True)
     async def set_flow_run_states(
         self, info: strawberry.Info, input: SetFlowRunStatesInput
     ) -> SetFlowRunStatesPayload | None:
@@ -119,7 +119,11 @@ class FlowRunMutations:
             )
         return SetFlowRunStatesPayload(states=[SetFlowRunStatePayload(id=item.run_id) for item in new_states])
 
-    @mutation("Cancel a run: a Running one is asked to stop, another is Cancelled, a finished one stays.", by=EDITORS)
+    @mutation(
+        "Cancel a run: a Running one is asked to stop, another is Cancelled, a finished one stays.",
+        by=EDITORS,
+        on_backend=True,
+    )
     async def cancel_flow_run(self, info: strawberry.Info, input: CancelFlowRunInput) -> RunStatePayload | None:
         async with info.context.database.connection() as connection:
             state = await runs.cancel_flow_run(
@@ -127,19 +131,19 @@ class FlowRunMutations:
             )
         return RunStatePayload(state=state)
 
-    @mutation("Give a run another name.", by=AGENTS)
+    @mutation("Give a run another name.", by=AGENTS, on_backend=True)
     async def set_flow_run_name(self, info: strawberry.Info, input: SetFlowRunNameInput) -> SuccessPayload | None:
         async with info.context.database.connection() as connection:
             await runs.set_flow_run_name(connection, info.context.tenant_id, input.flow_run_id, input.name)
         return SuccessPayload()
 
-    @mutation("Give a run other labels.", by=EDITORS)
+    @mutation("Give a run other labels.", by=EDITORS, on_backend=True)
     async def set_flow_run_labels(self, info: strawberry.Info, input: SetFlowRunLabelsInput) -> SuccessPayload | None:
         async with info.context.database.connection() as connection:
             await runs.set_flow_run_labels(connection, info.context.tenant_id, input.flow_run_id, input.labels)
         return SuccessPayload()
 
-    @mutation("Say that a run's process lives.", by=AGENTS)
+    @mutation("Say that a run's process lives.", by=AGENTS, on_backend=True)
     async def update_flow_run_heartbeat(
         self, info: strawberry.Info, input: UpdateFlowRunHeartbeatInput
     ) -> SuccessPayload | None:
@@ -149,7 +153,7 @@ class FlowRunMutations:
             )
         return SuccessPayload()
 
-    @mutation("Delete a run and its states.", by=EDITORS)
+    @mutation("Delete a run and its states.", by=EDITORS, on_backend=True)
     async def delete_flow_run(self, info: strawberry.Info, input: DeleteFlowRunInput) -> SuccessPayload | None:
         async with info.context.database.connection() as connection:
             await runs.delete_flow_run(connection, info.context.tenant_id, input.flow_run_id)

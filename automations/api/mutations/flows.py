@@ -77,47 +77,53 @@ class SetScheduleInactiveInput:
 
 @strawberry.type
 class FlowMutations:
-    @mutation("Register a flow. The id is that of the new version.", by=EDITORS)
+    @mutation("Register a flow. The id is that of the new version.", by=EDITORS, on_backend=True)
     async def create_flow(self, info: strawberry.Info, input: CreateFlowInput) -> IdPayload | None:
         return await _create_flow(info, input, input.serialized_flow)
 
-    @mutation("Register a flow that comes compressed. The id is that of the new version.", by=EDITORS)
+    @mutation("Register a flow that comes compressed. The id is that of the new version.", by=EDITORS, on_backend=True)
     async def create_flow_from_compressed_string(
         self, info: strawberry.Info, input: CreateFlowFromCompressedStringInput
     ) -> IdPayload | None:
         return await _create_flow(info, input, flows.decompress(input.serialized_flow))
 
-    @mutation("Add tasks to a flow; those that it has already stay.", by=EDITORS)
+    @mutation("Add tasks to a flow; those that it has already stay.", by=EDITORS, on_backend=True)
     async def register_tasks(self, info: strawberry.Info, input: RegisterTasksInput) -> SuccessPayload | None:
         context = info.context
         async with context.database.transaction() as connection:
             await graphs.register_tasks(connection, context.tenant_id, input.flow_id, list(input.serialized_tasks))
         return SuccessPayload()
 
-    @mutation("Add edges to a flow; those that it has already stay.", by=EDITORS)
+    @mutation("Add edges to a flow; those that it has already stay.", by=EDITORS, on_backend=True)
     async def register_edges(self, info: strawberry.Info, input: RegisterEdgesInput) -> SuccessPayload | None:
         context = info.context
         async with context.database.transaction() as connection:
             await graphs.register_edges(connection, context.tenant_id, input.flow_id, list(input.serialized_edges))
         return SuccessPayload()
 
-    @mutation("Archive a flow version: its schedule ends, and the runs that it made ahead are gone.", by=EDITORS)
+    @mutation(
+        "Archive a flow version: its schedule ends, and the runs that it made ahead are gone.",
+        by=EDITORS,
+        on_backend=True,
+    )
     async def archive_flow(self, info: strawberry.Info, input: ArchiveFlowInput) -> SuccessPayload | None:
         async with info.context.database.transaction() as connection:
             await flows.archive_flow(connection, info.context.tenant_id, input.flow_id)
         return SuccessPayload()
 
-    @mutation("Delete a flow version, its tasks and its runs.", by=EDITORS)
+    @mutation("Delete a flow version, its tasks and its runs.", by=EDITORS, on_backend=True)
     async def delete_flow(self, info: strawberry.Info, input: DeleteFlowInput) -> SuccessPayload | None:
         async with info.context.database.connection() as connection:
             await flows.delete_flow(connection, info.context.tenant_id, input.flow_id)
         return SuccessPayload()
 
-    @mutation("Switch a flow's schedule on: it has runs for its next ten times from now on.", by=EDITORS)
+    @mutation(
+        "Switch a flow's schedule on: it has runs for its next ten times from now on.", by=EDITORS, on_backend=True
+    )
     async def set_schedule_active(self, info: strawberry.Info, input: SetScheduleActiveInput) -> SuccessPayload | None:
         return await _set_schedule(info, input.flow_id, active=True)
 
-    @mutation("Switch a flow's schedule off, and delete the runs that it made ahead.", by=EDITORS)
+    @mutation("Switch a flow's schedule off, and delete the runs that it made ahead.", by=EDITORS, on_backend=True)
     async def set_schedule_inactive(
         self, info: strawberry.Info, input: SetScheduleInactiveInput
     ) -> SuccessPayload | None:

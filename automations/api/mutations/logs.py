@@ -30,7 +30,7 @@ class WriteRunLogsInput:
 
 @strawberry.type
 class LogMutations:
-    @mutation("Write lines that runs logged; those of runs that are gone are dropped.", by=AGENTS)
+    @mutation("Write lines that runs logged; those of runs that are gone are dropped.", by=AGENTS, on_backend=True)
     async def write_run_logs(self, info: strawberry.Info, input: WriteRunLogsInput) -> SuccessPayload | None:
         lines = [
             Line(line.flow_run_id, line.task_run_id, line.timestamp, line.name, line.level, line.message, line.info)

@@ -82,17 +82,17 @@ async def task_run_info(
 
 @strawberry.type
 class TaskRunMutations:
-    @mutation("The run of a task in a flow run, made if there is none, and its state.", by=AGENTS)
+    @mutation("The run of a task in a flow run, made if there is none, and its state.", by=AGENTS, on_backend=True)
     async def get_or_create_task_run_info(
         self, info: strawberry.Info, input: GetOrCreateTaskRunInfoInput
     ) -> TaskRunInfoPayload | None:
         return _info(await _get_or_create(info, input))
 
-    @mutation("The id of the run of a task in a flow run, made if there is none.", by=AGENTS)
+    @mutation("The id of the run of a task in a flow run, made if there is none.", by=AGENTS, on_backend=True)
     async def get_or_create_task_run(self, info: strawberry.Info, input: GetOrCreateTaskRunInput) -> IdPayload | None:
         return IdPayload(id=(await _get_or_create(info, input)).id)
 
-    @mutation("Set states on task runs, all or none.", by=AGENTS)
+    @mutation("Set states on task runs, all or none.", by=AGENTS, on_backend=True)
     async def set_task_run_states(
         self, info: strawberry.Info, input: SetTaskRunStatesInput
     ) -> SetTaskRunStatesPayload | None:
@@ -101,13 +101,13 @@ class TaskRunMutations:
             await task_runs.set_task_run_states(connection, info.context.tenant_id, new_states)
         return SetTaskRunStatesPayload(states=[SetTaskRunStatePayload(id=item.run_id) for item in new_states])
 
-    @mutation("Give a task run another name.", by=AGENTS)
+    @mutation("Give a task run another name.", by=AGENTS, on_backend=True)
     async def set_task_run_name(self, info: strawberry.Info, input: SetTaskRunNameInput) -> SuccessPayload | None:
         async with info.context.database.connection() as connection:
             await task_runs.set_task_run_name(connection, info.context.tenant_id, input.task_run_id, input.name)
         return SuccessPayload()
 
-    @mutation("Say that a task run's process lives.", by=AGENTS)
+    @mutation("Say that a task run's process lives.", by=AGENTS, on_backend=True)
     async def update_task_run_heartbeat(
         self, info: strawberry.Info, input: UpdateTaskRunHeartbeatInput
     ) -> SuccessPayload | None:

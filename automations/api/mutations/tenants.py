@@ -35,7 +35,7 @@ class DeleteProjectInput:
 
 @strawberry.type
 class TenantMutations:
-    @mutation("Make a tenant.", by=ADMINS)
+    @mutation("Make a tenant.", by=ADMINS, on_backend=True)
     async def create_tenant(self, info: strawberry.Info, input: CreateTenantInput) -> IdPayload | None:
         context: RequestContext = info.context
         if not context.caller.all_tenants:
@@ -50,7 +50,7 @@ class TenantMutations:
             )
         return IdPayload(id=tenant_id)
 
-    @mutation("Make a project.", by=EDITORS)
+    @mutation("Make a project.", by=EDITORS, on_backend=True)
     async def create_project(self, info: strawberry.Info, input: CreateProjectInput) -> IdPayload | None:
         tenant_id = info.context.tenant_id
         async with info.context.database.transaction() as connection:
@@ -63,7 +63,7 @@ class TenantMutations:
             )
         return IdPayload(id=project_id)
 
-    @mutation("Delete a project with its flows and their runs.", by=EDITORS)
+    @mutation("Delete a project with its flows and their runs.", by=EDITORS, on_backend=True)
     async def delete_project(self, info: strawberry.Info, input: DeleteProjectInput) -> SuccessPayload | None:
         async with info.context.database.connection() as connection:
             await tenants.delete_project(connection, info.context.tenant_id, input.project_id)

@@ -4,7 +4,7 @@ A subscriber that is slow, or a row that changes often, misses steps in between 
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 from uuid import UUID
@@ -105,8 +105,9 @@ class _Group:
 class Hub:
     """All subscriptions of this process."""
 
-    def __init__(self, database: Database, feed: ChangeFeed, *, most_rows: int) -> None:
-        self._database, self._feed, self._most_rows = database, feed, most_rows
+    def __init__(self, database: Database, feed: ChangeFeed, *, most_rows: int, sources: Mapping[str, str]) -> None:
+        self._database, self._feed = database, feed
+        self._most_rows, self._sources = most_rows, sources
         self._groups: dict[_Name, _Group] = {}
         self._count = 0
         self._reading: set[asyncio.Task[None]] = set()
@@ -196,7 +197,13 @@ class Hub:
     async def _rows(self, group: _Group, ids: list[UUID]) -> list[tuple[UUID, str]]:
         field = group.field
         statement = compile_changed(
-            group.source.table, field, group.tenant_id, ids, most_rows=self._most_rows, role=group.role
+            group.source.table,
+            field,
+            group.tenant_id,
+            ids,
+            most_rows=self._most_rows,
+            role=group.role,
+            sources=self._sources,
         )
         async with self._database.connection() as connection:
             rows = await connection.fetch(statement.sql, *statement.arguments, timeout=LONGEST_READ_SECONDS)

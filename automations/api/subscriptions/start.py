@@ -53,7 +53,9 @@ class Starter:
             field = self._field(operation, request["variables"])
             source = BY_FIELD[field.name]
             # What cannot be compiled is told now.
-            compile_changed(source.table, field, caller.tenant_id, (), most_rows=self._most_rows, role=caller.role)
+            compile_changed(
+                source.table, field, caller.tenant_id, (), most_rows=self._most_rows, role=caller.role, sources={}
+            )
             return await self._hub.subscribe(source, field, caller, wake)
         except GraphQLError as error:
             raise Refused(error_answers([error])) from None

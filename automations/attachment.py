@@ -73,13 +73,18 @@ async def unfit(connection: Connection) -> str | None:
     return None
 
 
+async def connected_servers(connection: Connection) -> int:
+    """How many other connections of ours to this database are open."""
+    return int(await queries.connected_servers(connection))
+
+
 async def look_at_leaving(connection: Connection) -> Leaving:
     """What `leave` would take away, and what stands in its way."""
     return Leaving(
         triggers=[(row["name"], row["table_name"]) async for row in queries.own_triggers(connection)],
         counts=dict(await queries.what_goes(connection)),
         dependents=list(await queries.dependents(connection)),
-        connected_servers=int(await queries.connected_servers(connection)),
+        connected_servers=await connected_servers(connection),
     )
 
 

@@ -20,6 +20,7 @@ from automations.attachment import Backend, find_backend
 from automations.backup_commands import add_backup_commands, run_backup, run_restore
 from automations.database import CLIENT_ERRORS, Database
 from automations.detach_command import add_detach_command, run_detach
+from automations.doctor_command import add_doctor_command, run_doctor
 from automations.hosts import is_loopback
 from automations.key_commands import add_key_commands, run_key_command
 from automations.logs import configure_logs
@@ -96,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     migrate_.set_defaults(command=_migrate)
 
     add_status_command(commands, _status)
+    add_doctor_command(commands, _doctor)
     add_key_commands(commands, _keys)
     add_secret_commands(commands, _rotate)
     add_backup_commands(commands, _backup, _restore)
@@ -232,6 +234,18 @@ def _keys(settings: Settings, options: argparse.Namespace) -> int:
 def _status(settings: Settings, options: argparse.Namespace) -> int:
     with _database_url(settings) as url:
         return run_status(url, as_json=options.json)
+
+
+def _doctor(settings: Settings, options: argparse.Namespace) -> int:
+    if settings.database_url is None and not (settings.data_dir / "postgres").exists():
+        raise ValueError(f"there is no database in {settings.data_dir} yet: automations serve makes one there")
+    with _database_url(settings) as url:
+        return run_doctor(
+            url,
+            orchestration_url=settings.orchestration_url,
+            api_key=settings.orchestration_api_key,
+            as_json=options.json,
+        )
 
 
 def _rotate(settings: Settings, _options: argparse.Namespace) -> int:

@@ -59,10 +59,15 @@ async def migrate(connection: Connection) -> list[Migration]:
         )
     async with alone(connection):
         await _open_ledger(connection)
-        missing = [migration for set_name in SETS for migration in await _missing(connection, set_name)]
+        missing = await missing_migrations(connection)
         for migration in missing:
             await _apply(connection, migration)
     return missing
+
+
+async def missing_migrations(connection: Connection) -> list[Migration]:
+    """What is not applied yet; MigrationError where the database is newer than this program, or a file was changed."""
+    return [migration for set_name in SETS for migration in await _missing(connection, set_name)]
 
 
 async def _open_ledger(connection: Connection) -> None:

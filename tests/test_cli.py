@@ -55,6 +55,7 @@ def complaint(done: Done) -> str:
         ["serve"],
         ["migrate"],
         ["detach"],
+        ["doctor"],
         ["status"],
         ["backup"],
         ["restore"],

@@ -1,5 +1,6 @@
 """`automations detach` leaves the backend's database as it was, tells what goes, and goes only where that is safe."""
 
+import asyncio
 import io
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from automations.database import Database, DedicatedConnection
 from automations.detach_command import run_detach
 from automations.migrations import migrate
+from automations.postgres_install import find_binaries
 from tests.api.firing import QUIET
 from tests.attached.theirs import Theirs, contents, objects
 from tests.harness import running
@@ -36,18 +38,42 @@ async def detach(url: str, *options: str) -> Done:
     return await automations("detach", *options, database_url=url)
 
 
+async def dump(url: str) -> str:
+    """All that the database holds, as pg_dump has it: definitions and rows."""
+    process = await asyncio.create_subprocess_exec(
+        find_binaries(None) / "pg_dump",
+        "--no-password",
+        "--restrict-key=none",
+        "--dbname",
+        url,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    out, _ = await process.communicate()
+    assert process.returncode == 0
+    return out.decode()
+
+
 async def release(theirs: Theirs) -> None:
     """A test's own connection counts as a server's, unless it goes by another name."""
     await theirs.connection.execute("SET application_name = 'test'")
 
 
 async def test_database_is_as_it_was_before(theirs: Theirs, empty_database_url: str, tmp_path: Path) -> None:
-    before = await objects(theirs.connection)
-    await used(empty_database_url, theirs, tmp_path)
-    rows = await contents(theirs.connection)
+    await theirs.run((await theirs.flow()).id)
+    before, dumped, rows = (
+        await objects(theirs.connection),
+        await dump(empty_database_url),
+        await contents(theirs.connection),
+    )
+    await migrate(theirs.connection)
+    async with running(empty_database_url, tmp_path) as api:
+        await api.automation(QUIET, event={"flow_sla_failed": {"kind": "SCHEDULED_NOT_STARTED", "duration_seconds": 1}})
+        await api.settled(1)
     await release(theirs)
+    assert await dump(empty_database_url) != dumped
     done = await detach(empty_database_url, "--yes")
     assert (done.code, done.err) == (0, "")
+    assert await dump(empty_database_url) == dumped
     assert await objects(theirs.connection) == before
     assert await contents(theirs.connection) == rows
     await theirs.enter(await theirs.run((await theirs.flow()).id), "Failed")

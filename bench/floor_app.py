@@ -19,7 +19,7 @@ from starlette.routing import Route
 from strawberry.asgi import GraphQL
 
 from automations import server
-from bench.reads import LIST_SQL, ROWS_SQL
+from bench.reads import HOOKS_SQL, LIST_SQL, ROWS_SQL, RUNS_SQL
 
 JSON = "application/json"
 
@@ -67,7 +67,9 @@ def create_app(database_url: str) -> Starlette:
                 _writer("INSERT INTO floor (run, state) SELECT * FROM unnest($1::text[], $2::text[])"),
                 methods=["POST"],
             ),
-            Route("/list", _list, methods=["POST"]),
+            Route("/list", _reader(LIST_SQL, "flow_run"), methods=["POST"]),
+            Route("/hooks", _reader(HOOKS_SQL, "hook"), methods=["POST"]),
+            Route("/runs", _reader(RUNS_SQL, "flow_run"), methods=["POST"]),
             Route("/strawberry", GraphQL(strawberry.Schema(Query, config=_plain_names()), graphql_ide=None)),
         ],
         lifespan=lifespan,
@@ -92,10 +94,13 @@ def _writer(statement: str) -> Callable[[Request], Awaitable[Response]]:
     return write
 
 
-async def _list(request: Request) -> Response:
-    await request.body()
-    rows = await request.app.state.pool.fetchval(LIST_SQL, 100)
-    return Response('{"data":{"flow_run":' + rows + "}}", media_type=JSON)
+def _reader(statement: str, key: str) -> Callable[[Request], Awaitable[Response]]:
+    async def read(request: Request) -> Response:
+        await request.body()
+        rows = await request.app.state.pool.fetchval(statement, 100)
+        return Response(f'{{"data":{{"{key}":{rows}}}}}', media_type=JSON)
+
+    return read
 
 
 if __name__ == "__main__":

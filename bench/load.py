@@ -2,9 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Self, cast
 from urllib.parse import urlsplit
 
@@ -93,16 +94,17 @@ class Load:
         self.answered_at.append(answered_at)
 
 
-def post(url: str, body: bytes) -> bytes:
+def post(url: str, body: bytes, headers: Mapping[str, str] = MappingProxyType({})) -> bytes:
     """A POST of JSON as it goes over the wire."""
     parts = urlsplit(url)
-    head = f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: application/json\r\n"
-    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+    all_headers = {"Host": parts.netloc, "Content-Type": "application/json", **headers, "Content-Length": len(body)}
+    head = "".join(f"{name}: {value}\r\n" for name, value in all_headers.items())
+    return f"POST {parts.path} HTTP/1.1\r\n{head}\r\n".encode() + body
 
 
-def graphql(url: str, query: str, **variables: Any) -> bytes:
+def graphql(url: str, query: str, headers: Mapping[str, str] = MappingProxyType({}), /, **variables: Any) -> bytes:
     """A GraphQL operation as it goes over the wire."""
-    return post(url, orjson.dumps({"query": query, "variables": variables}))
+    return post(url, orjson.dumps({"query": query, "variables": variables}), headers)
 
 
 async def ask(url: str, request: bytes) -> Any:

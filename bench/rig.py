@@ -133,9 +133,12 @@ class Rig:
             await connection.close()
 
     @asynccontextmanager
-    async def server(self, database_url: str | None = None, data_dir: Path | None = None) -> AsyncIterator[Child]:
+    async def server(
+        self, database_url: str | None = None, data_dir: Path | None = None, *, auth: str = "auto"
+    ) -> AsyncIterator[Child]:
         """`automations serve`, ready; on this database, or on the embedded one of the data folder."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AUTOMATIONS_")}
+        environment["AUTOMATIONS_AUTH"] = auth
         environment["AUTOMATIONS_DATA_DIR"] = str(data_dir or self.folder / "server")
         if database_url is not None:
             environment["AUTOMATIONS_DATABASE_URL"] = database_url

@@ -143,6 +143,20 @@ async def states(connection: DedicatedConnection, tenant_id: UUID, count: int) -
     await connection.execute(_END)
 
 
+async def entered_states(connection: DedicatedConnection, tenant_id: UUID, count: int, *, each: int) -> None:
+    """So many states for each run, as history: they are on no queue."""
+    await connection.execute(_BULK)
+    await connection.execute(
+        "INSERT INTO public.flow_run_state (tenant_id, flow_run_id, version, state, message) "
+        "SELECT $1, md5('flow_run' || n)::uuid, version, 'Running', 'Running flow.' "
+        "FROM generate_series(1, $2::int) AS n, generate_series(1, $3::int) AS version",
+        tenant_id,
+        count,
+        each,
+    )
+    await connection.execute(_END)
+
+
 async def running_states(connection: DedicatedConnection, tenant_id: UUID, count: int) -> None:
     """The state of each run that made it Running, as history: it is on no queue."""
     await connection.execute(_BULK)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_network
 from typing import Final
 from uuid import UUID
@@ -34,7 +35,11 @@ class Caller:
 
 def client_address(connection: HTTPConnection) -> str:
     """Where a connection comes from; of IPv6, the network of 64 bits whose addresses are all somebody's own."""
-    host = connection.client.host if connection.client else ""
+    return _network(connection.client.host) if connection.client else ""
+
+
+@lru_cache(maxsize=10_000)
+def _network(host: str) -> str:
     try:
         return str(ip_network((IPv6Address(host.partition("%")[0]), 64), strict=False))
     except ValueError:

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from automations.database import Connection, Database
+from bench.reads import QUERIES
 from tests.api import queries
 from tests.api.conftest import Seeded
 from tests.api.second_opinion import COLUMNS, Asked, as_json
@@ -392,6 +393,15 @@ async def test_root_field_is_one_statement(seeded: Seeded, monkeypatch: pytest.M
                  flow_run_by_pk(id: "00000000-0000-0000-0000-000000000000") { flow { project { id } } } }"""
         )
     assert len(seen) == 3
+
+
+@pytest.mark.parametrize("query", QUERIES.values(), ids=list(QUERIES))
+async def test_what_pages_poll_is_one_statement(api: Automations, monkeypatch: pytest.MonkeyPatch, query: str) -> None:
+    await api.set_state(await api.run(await api.flow()), "Running")
+    await api.automation({"slack_notification": {"webhook_url_secret": "SLACK"}})
+    with statements(monkeypatch) as seen:
+        [rows] = (await api.execute(query, limit=100)).values()
+    assert (len(rows), len(seen)) == (1, 1)
 
 
 async def test_formats_are_those_of_the_conventions(api: Automations) -> None:

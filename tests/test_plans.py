@@ -127,6 +127,17 @@ async def test_pages_read_few_of_the_runs_there_are(connection: DedicatedConnect
         assert sum(map(read_by, indexes)) <= MOST_ENTRIES, name
 
 
+async def test_heartbeats_of_runs_touch_no_index(connection: DedicatedConnection) -> None:
+    """Else each of them would write to every index of the table."""
+    held = await connection.fetch(
+        "SELECT DISTINCT attname FROM pg_index, pg_attribute "
+        "WHERE indrelid = 'public.flow_run'::regclass AND attrelid = indrelid AND attnum = ANY(indkey)"
+    )
+    columns = {row["attname"] for row in held}
+    assert "state" in columns
+    assert not columns & {"heartbeat", "updated"}
+
+
 def compiled(query: str, tenant_id: UUID) -> Statement:
     """The statement of a query's only root field."""
     [operation] = parse(query).definitions

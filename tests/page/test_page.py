@@ -120,8 +120,7 @@ async def test_edit_pause_duplicate_and_undo_of_a_delete_keep_the_automation(
     await visitor.see("Tell the dashboard (copy)")
 
     await visitor.press("Delete:", exact=False)
-    await visitor.see("Deleted.")
-    await visitor.press("Dismiss")
+    await visitor.page.locator(".toast", has_text="Deleted.").get_by_label("Dismiss").click()
 
     async def left() -> bool:
         return len((await server.execute(AUTOMATIONS))["automation"]) == 1
@@ -219,14 +218,14 @@ async def _look_everywhere(visitor: Visitor, server: Automations) -> None:
         await visitor.go(place)
         await visitor.page.reload()
         await visitor.page.get_by_role("heading", level=1).wait_for()
-        await visitor.page.wait_for_load_state("networkidle")
+        await expect(visitor.page.locator(".loading")).to_have_count(0)
         faults += [f"{place}: {fault}" for fault in await visitor.serious_faults()]
         assert not await visitor.is_too_wide(), place
     await visitor.go("#/new")
     await visitor.page.reload()
     for blank in ["What to watch", "What happens", "What to do"]:
         await visitor.press(blank, exact=False)
-        await visitor.page.wait_for_load_state("networkidle")
+        await visitor.page.get_by_role("dialog").wait_for()
         faults += [f"{blank}: {fault}" for fault in await visitor.serious_faults()]
         assert not await visitor.is_too_wide(), blank
         await visitor.page.keyboard.press("Escape")

@@ -45,11 +45,24 @@ async def test_pictures_of_the_main_views(visitor: Visitor, server: Automations)
         await _take(visitor, "runs", "calm-badger")
         await visitor.go("#/actions")
         await _take(visitor, "actions", "Used by")
+        await _by_phone(visitor)
         await visitor.go("playground")
-        await visitor.press("Show Documentation Explorer")
+        await visitor.press("Show Examples")
         await visitor.page.get_by_role("button", name="Execute query").click()
         await visitor.page.locator(".result-window .CodeMirror-line", has_text="firing").wait_for()
-        await _take(visitor, "playground", "All Schema Types")
+        await _take(visitor, "playground", "How many deliveries there are in each state")
+
+
+async def _by_phone(visitor: Visitor) -> None:
+    """In the dark."""
+    desk = visitor.page.viewport_size
+    await visitor.page.emulate_media(color_scheme="dark")
+    await visitor.page.set_viewport_size({"width": 390, "height": 780})
+    await visitor.go("#/")
+    await _take(visitor, "phone", "delivering")
+    await visitor.page.emulate_media(color_scheme="light")
+    assert desk is not None
+    await visitor.page.set_viewport_size(desk)
 
 
 async def _live(server: Automations, slack: str, dashboard: str) -> None:

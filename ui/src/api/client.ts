@@ -21,6 +21,7 @@ interface Answer<T> {
 export type Variables = Record<string, unknown>;
 
 export async function request<T>(query: string, variables: Variables = {}, keepalive = false): Promise<T> {
+  const key = apiKey.value;
   let answer: Answer<T>;
   try {
     const response = await fetch("/graphql", {
@@ -36,7 +37,7 @@ export async function request<T>(query: string, variables: Variables = {}, keepa
   const error = answer.errors?.[0];
   if (error) {
     const code = error.extensions?.code ?? "";
-    if (code === "UNAUTHENTICATED") {
+    if (code === "UNAUTHENTICATED" && key === apiKey.value) {
       if (tenantId.value) chooseTenant(""); // it may be the tenant that is unknown, not the key
       signInNeeded.value = true;
     }

@@ -33,7 +33,8 @@ export interface ActionKind {
 }
 
 /** The server answers it itself, with what it was sent. */
-export const ECHO_URL = "https://echo.invalid";
+const ECHO_HOST = "echo.invalid";
+export const ECHO_URL = `https://${ECHO_HOST}`;
 
 const MESSAGE: Field = { name: "message", label: "Message", kind: "message" };
 
@@ -47,6 +48,11 @@ function host(url: Json | undefined): string | null {
   } catch {
     return null;
   }
+}
+
+/** Who is called; of the rest of a URL, only those who may change it are told. */
+function receiver(url: Json | undefined): string | null {
+  return host(url) === ECHO_HOST ? "the built-in echo" : host(url);
 }
 
 function few(items: string[]): string {
@@ -205,7 +211,7 @@ export const ACTION_KINDS: ActionKind[] = [
     name: "Webhook",
     does: "POST JSON to an address",
     icon: "globe",
-    phrase: (name, config) => `call ${name ?? (config["url"] === ECHO_URL ? "the built-in echo" : host(config["url"])) ?? "a webhook"}`,
+    phrase: (name, config) => `call ${name ?? receiver(config["url"]) ?? "a webhook"}`,
     fields: [
       { name: "url", label: "URL", kind: "text", placeholder: "https://example.com/runs", hint: `${ECHO_URL} is an echo that is built in, to try things out.` },
       {

@@ -1,16 +1,19 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
+import { Icon } from "./icon";
 
 interface PageProps {
   title: string;
   tools?: ComponentChildren;
+  /** The list that it is one of. */
+  from?: { name: string; to: string };
   children: ComponentChildren;
 }
 
 let isFirst = true;
 
 /** One view: its heading has the focus once somebody came here, so that a screen reader says where they are. */
-export function Page({ title, tools, children }: PageProps) {
+export function Page({ title, tools, from, children }: PageProps) {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
     document.title = `${title} · Automations`;
@@ -19,6 +22,12 @@ export function Page({ title, tools, children }: PageProps) {
   }, [title]);
   return (
     <>
+      {from && (
+        <a class="back" href={from.to}>
+          <Icon name="right" />
+          {from.name}
+        </a>
+      )}
       <div class="head">
         <h1 ref={heading} tabIndex={-1}>
           {title}

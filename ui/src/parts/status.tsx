@@ -57,7 +57,7 @@ export function History({ deliveries }: { deliveries: AutomationRow["deliveries"
   return (
     <span class="history" role="img" aria-label={label} title={label}>
       {[...deliveries].reverse().map((item) => (
-        <i key={item.id} class={statusTone(item.status)} />
+        <i key={item.id} class={item.status !== "FAILED" && isFailing(item) ? "warn" : statusTone(item.status)} />
       ))}
     </span>
   );

@@ -37,6 +37,7 @@ export function DeliveryView({ id }: { id: string }) {
   return (
     <Page
       title={row ? whatIsSent(row) : "Delivery"}
+      from={{ name: "Activity", to: "#/activity" }}
       tools={
         row &&
         !isOpen &&

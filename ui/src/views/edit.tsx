@@ -10,12 +10,14 @@ import { useNames } from "../parts/names";
 import { Loading, Page, Problem } from "../parts/page";
 import { link, parameters } from "../route";
 
+const ALL = { name: "Automations", to: "#/" };
+
 export function NewView() {
   const from = parameters.value.get("from");
   const recipe = RECIPES[parameters.value.get("recipe") ?? ""];
   const start = useMemo(() => recipe?.draft() ?? newDraft(), [recipe]);
   return from ? <Loaded id={from} copies /> : (
-    <Page title="New automation">
+    <Page title="New automation" from={ALL}>
       {caller.value && !mayEdit.value ? <Problem text="Your key may look, but not make automations." /> : <Builder start={start} />}
     </Page>
   );
@@ -39,6 +41,7 @@ function Loaded({ id, copies }: { id: string; copies?: boolean }) {
   return (
     <Page
       title={copies ? "New automation" : "Automation"}
+      from={ALL}
       tools={
         !copies && (
           <a class="button" href={link("activity", { automation: id })}>

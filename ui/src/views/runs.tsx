@@ -116,7 +116,11 @@ export function RunView({ id }: { id: string }) {
   const { data, error } = useLive<{ flow_run_by_pk: RunDetail | null }>(RUN_BY_ID, { id }, { on: ["flow_run_changed", "delivery_changed"] });
   const run = data?.flow_run_by_pk;
   return (
-    <Page title={run ? `${run.flow?.name ?? "Run"} · ${run.name ?? ""}` : "Run"} tools={run && <StateBadge state={run.state} />}>
+    <Page
+      title={run ? `${run.flow?.name ?? "Run"} · ${run.name ?? ""}` : "Run"}
+      from={{ name: "Runs and agents", to: "#/runs" }}
+      tools={run && <StateBadge state={run.state} />}
+    >
       <Problem text={error ?? (run === null ? "There is no such run." : undefined)} />
       {!data && !error && <Loading />}
       {run && (

@@ -214,6 +214,8 @@ CALLS: dict[str, list[Input] | None] = {
         lambda t: {"name": "x", "event": _of(flow_group_ids=[t.ids["flow_group"]]), "actions": [QUIET]},
         lambda t: {"name": "x", "event": _of(project_ids=[t.ids["project"]]), "actions": [QUIET]},
         lambda t: {"name": "x", "event": {"flow_sla_failed": LATE | _flow_groups(t)}, "actions": [QUIET]},
+        lambda t: {"name": "x", "event": {"flow_sla_failed": _slas(t)}, "actions": [QUIET]},
+        lambda t: {"name": "x", "event": {"flow_sla_failed": LATE | _slas(t)}, "actions": [QUIET]},
         lambda t: {"name": "x", "event": {"agent_sla_failed": _agent_configs(t)}, "actions": [QUIET]},
         lambda t: {"name": "x", "event": FAILED, "actions": [{"pause_schedule": _group(t)}]},
         lambda t: {"name": "x", "event": FAILED, "actions": [QUIET, {"create_flow_run": _group(t)}]},
@@ -323,6 +325,10 @@ def _agent_configs(tenants: Tenants) -> dict[str, Any]:
     return {"agent_config_ids": [tenants.ids["agent_config"]]}
 
 
+def _slas(tenants: Tenants) -> dict[str, Any]:
+    return {"flow_sla_config_ids": [tenants.ids["flow_sla_config"]]}
+
+
 def _id_fields(type_: Any) -> set[str]:
     """Names of the fields of an input, nested ones included, that hold ids."""
     while isinstance(type_, GraphQLNonNull | GraphQLList):
@@ -357,7 +363,8 @@ def test_every_mutation_and_each_of_its_ids_is_tried() -> None:
         tried = {key for call in CALLS[name] or () for key in _keys(call(example))}
         # A hook is an automation: where one tries the flow groups, the other need not.
         shared = {"flow_group_ids"} if name == "create_flow_run_state_changed_hook" else set()
-        elsewhere = {"action_id", "flow_group_id", "flow_group_ids", "project_ids", "agent_config_ids"}
+        elsewhere = {"action_id", "flow_group_id", "flow_group_ids", "project_ids"}
+        elsewhere |= {"agent_config_ids", "flow_sla_config_ids"}
         shared |= elsewhere if name == "update_automation" else set()
         assert ids <= tried | shared, name
 

@@ -20,6 +20,7 @@ import uvloop
 from automations.logs import configure_logs
 from automations.postgres import EmbeddedPostgres
 from bench import (
+    attached,
     deliveries,
     evaluator,
     filters,
@@ -48,6 +49,7 @@ BENCHMARKS: dict[str, Callable[[Rig], Awaitable[Outcome]]] = {
     "timers": timers.run,
     "heartbeats": heartbeats.run,
     "orchestration": orchestration.run,
+    "attached": attached.run,
     "deliveries": deliveries.run,
     "reads": reads.run,
     "filters": filters.run,

@@ -111,13 +111,19 @@ class Rig:
     @asynccontextmanager
     async def database(self) -> AsyncIterator[str]:
         """URL of a migrated database of one benchmark's own."""
+        async with self.empty_database() as url:
+            async with self.connection(url) as connection:
+                await migrate(connection)
+            yield url
+
+    @asynccontextmanager
+    async def empty_database(self) -> AsyncIterator[str]:
+        """URL of a database of one benchmark's own with nothing in it."""
         name = f"bench_{uuid4().hex[:12]}"
         async with self.connection(self._postgres.url) as connection:
             await connection.execute(f'CREATE DATABASE "{name}"')
         url = urlunsplit(urlsplit(self._postgres.url)._replace(path=f"/{name}"))
         try:
-            async with self.connection(url) as connection:
-                await migrate(connection)
             yield url
         finally:
             async with self.connection(self._postgres.url) as connection:

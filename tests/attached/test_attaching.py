@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from automations.access.keys import create_key
+from automations.access.roles import Role
 from automations.api.permissions import ON_BACKEND
 from automations.api.schema import schema
 from automations.api.tables import TABLES
@@ -15,7 +17,7 @@ from automations.migrations import MigrationError, available, migrate
 from tests.api.firing import QUIET
 from tests.attached.conftest import Attached
 from tests.attached.theirs import Theirs, contents, objects
-from tests.harness import GraphQLError, eventually, running
+from tests.harness import Automations, GraphQLError, eventually, running
 
 OURS = ["schema automations", "trigger CREATE TRIGGER automations_capture", "trigger CREATE TRIGGER automations_note"]
 
@@ -146,6 +148,22 @@ async def test_tenants_stay_apart(attached: Attached) -> None:
     for table in ("project", "flow_group", "flow", "task", "flow_run", "flow_run_state", "task_run", "log"):
         assert (await stranger.execute(f"{{ {table} {{ id }} }}"))[table] == [], table
         assert (await attached.api.execute(f"{{ {table} {{ id }} }}"))[table] != [], table
+
+
+async def test_keys_work_beside_them(watched: Theirs, attached_url: str, tmp_path: Path) -> None:
+    other = await watched.value("INSERT INTO tenant (name, slug) VALUES ('B', 'b') RETURNING id")
+    made = await create_key(watched.connection, watched.tenant_id, name="all", role=Role.ADMIN, all_tenants=True)
+    async with running(attached_url, tmp_path, auth="on") as api:
+        operator = api.with_key(made.text)
+        assert await slugs(operator) == ["default", "b"]
+        assert await slugs(operator.as_tenant(str(other))) == ["b", "default"]
+        viewer = await operator.write("create_api_key", "key", name="viewer", role="viewer")
+        assert await slugs(api.with_key(viewer["key"])) == ["default"]
+
+
+async def slugs(api: Automations) -> list[str]:
+    """Of the tenants that a caller sees."""
+    return [tenant["slug"] for tenant in (await api.execute("{ tenant { slug name } }"))["tenant"]]
 
 
 async def test_automations_fire_on_their_rows(attached: Attached) -> None:

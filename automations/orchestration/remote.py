@@ -33,7 +33,7 @@ class RemoteOrchestration:
     async def cancel_flow_run(self, tenant_id: UUID, flow_run_id: UUID, *, message: str, caused_by: UUID) -> str:  # noqa: ARG002 - its API takes neither
         """Cancel a run and return the state it is in now."""
         payload = await self._mutate(tenant_id, "cancel_flow_run", "state", flow_run_id=str(flow_run_id))
-        return str(payload.get("state") or "Cancelled")
+        return str(payload.get("state") or "asked to stop")
 
     async def pause_schedule(self, tenant_id: UUID, flow_group_id: UUID, *, caused_by: UUID) -> None:  # noqa: ARG002
         """Switch the schedule of a flow group's newest version off."""

@@ -32,13 +32,19 @@ FROM (
         WHEN relname = 'flow_run_state' THEN ARRAY['SELECT', 'TRIGGER']
         ELSE ARRAY['SELECT']
     END) AS privilege
-    WHERE relkind IN ('r', 'p') AND NOT has_table_privilege(class.oid, privilege) AND (
-        relnamespace = to_regnamespace('automations')
-        OR relnamespace = to_regnamespace('public') AND relname IN (
-            'tenant', 'project', 'flow_group', 'flow', 'task', 'edge', 'flow_run', 'flow_run_state', 'task_run',
-            'task_run_state', 'agent', 'agent_config', 'log'
+    WHERE relkind IN ('r', 'p') AND NOT has_table_privilege(class.oid, privilege)
+        AND (
+            relnamespace = to_regnamespace('automations')
+            OR relnamespace = to_regnamespace('public') AND relname IN (
+                'tenant', 'project', 'flow_group', 'flow', 'task', 'edge', 'flow_run', 'flow_run_state', 'task_run',
+                'task_run_state', 'agent', 'agent_config', 'log'
+            )
         )
-    )
+        -- For a lock, any column will do.
+        AND NOT (
+            CAST(:is_attached AS boolean) AND relname = 'flow_run' AND privilege = 'UPDATE'
+            AND has_any_column_privilege(class.oid, 'UPDATE')
+        )
     UNION ALL
     SELECT 'CREATE', 'the database'
     WHERE to_regnamespace('automations') IS NULL AND NOT has_database_privilege(current_database(), 'CREATE')

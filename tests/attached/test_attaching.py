@@ -3,9 +3,11 @@
 import asyncio
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
+from automations import doctor
 from automations.access.keys import create_key
 from automations.access.roles import Role
 from automations.api.permissions import ON_BACKEND
@@ -16,7 +18,7 @@ from automations.database import Database
 from automations.migrations import MigrationError, available, migrate
 from tests.api.firing import QUIET
 from tests.attached.conftest import Attached
-from tests.attached.theirs import Theirs, contents, objects
+from tests.attached.theirs import GRANTS, Theirs, contents, objects
 from tests.harness import Automations, GraphQLError, eventually, running
 
 OURS = ["schema automations", "trigger CREATE TRIGGER automations_capture", "trigger CREATE TRIGGER automations_note"]
@@ -268,3 +270,33 @@ async def test_own_tables_are_not_attached(database_url: str) -> None:
     connection = await Database(database_url).dedicated()
     assert not (await find_backend(connection)).is_attached
     await connection.close()
+
+
+async def test_account_that_may_write_nothing_of_theirs_is_enough(
+    theirs: Theirs, empty_database_url: str, tmp_path: Path
+) -> None:
+    """With what docs/attaching.md asks for: from attaching to firing, and every read."""
+    role, name = f"watcher_{uuid4().hex[:8]}", await theirs.value("SELECT current_database()")
+    await theirs.connection.execute(
+        f'CREATE ROLE {role}; ALTER DATABASE "{name}" SET role = {role};'  # the role of connections to come
+        + GRANTS.replace("prefect_server", f'"{name}"').replace("TO automations", f"TO {role}")
+    )
+    try:
+        account = await Database(empty_database_url).dedicated()
+        assert await account.fetchval("SELECT current_user") == role
+        assert await doctor.queries.missing_privileges(account, is_attached=True) == []
+        await migrate(account)
+        assert await doctor.queries.missing_privileges(account, is_attached=True) == []
+        await account.close()
+        async with running(empty_database_url, tmp_path) as api:
+            await api.automation(QUIET)
+            late = {"flow_sla_failed": {"kind": "SCHEDULED_NOT_STARTED", "duration_seconds": 1}}
+            await api.automation(QUIET, event=late)
+            flow = await theirs.flow()
+            await theirs.run(flow.id)
+            await theirs.enter(await theirs.run(flow.id), "Failed")
+            await api.settled(2)
+            for table in TABLES:
+                await api.execute(f"{{ {table.name} {{ {table.key} }} }}")
+    finally:
+        await theirs.connection.execute(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")

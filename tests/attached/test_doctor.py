@@ -14,13 +14,11 @@ from automations.database import Database, DedicatedConnection
 from automations.doctor import BackendApi, Finding, examine
 from automations.http import Http
 from automations.settings import LOOPBACK
-from tests.attached.theirs import Theirs, objects
+from tests.attached.theirs import TRIGGERS, Theirs, objects
 from tests.harness import running
 from tests.providers.prefect_server import KEY, PrefectServer
 from tests.receivers import Receiver, refusing_port, reply
 from tests.test_cli import automations
-
-DOCS = (Path(__file__).parent.parent.parent / "docs" / "attaching.md").read_text()
 
 
 async def found(database_url: str, **api: Any) -> dict[str, Finding]:
@@ -96,8 +94,7 @@ async def test_trigger_that_does_not_fire_is_told_and_the_docs_put_it_back(watch
     before = await found(attached_url)
     assert problems(before) == {"capture"}
     assert "automations_capture and automations_note" in before["capture"].says
-    [statements] = re.findall(r"```sql\n(.*?)```", DOCS, re.DOTALL)
-    await watched.connection.execute(statements)
+    await watched.connection.execute(TRIGGERS)
     assert problems(await found(attached_url)) == set()
     await watched.run((await watched.flow()).id)
     assert await watched.value("SELECT count(*) FROM automations.state_change") == 2

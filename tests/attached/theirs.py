@@ -1,5 +1,6 @@
 """An existing backend: its tables, the rows that it writes there, and what of its database can be compared."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,9 @@ import orjson
 
 from automations.database import DedicatedConnection
 
+_DOCS = (Path(__file__).parents[2] / "docs" / "attaching.md").read_text()
+GRANTS, TRIGGERS = re.findall(r"```sql\n(.*?)```", _DOCS, re.DOTALL)
+"""Statements of the documentation: what an account needs, and what puts our triggers back."""
 TABLES = (Path(__file__).parent / "prefect_server.sql").read_text()
 
 # All that can be said of a database's objects outside our schema: columns, storage, constraints, indexes, triggers,

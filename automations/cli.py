@@ -366,8 +366,6 @@ def _run_migrations(url: str) -> tuple[list[Migration], Backend]:
 
     try:
         return asyncio.run(run())
-    except ValueError:  # its text may hold a piece of the URL, and that a piece of the password
-        raise SettingsError("AUTOMATIONS_DATABASE_URL: is not the URL of a PostgreSQL database") from None
     except CLIENT_ERRORS as error:
         what = str(error) or type(error).__name__
         raise MigrationError(f"The database of AUTOMATIONS_DATABASE_URL cannot be used: {what}") from None

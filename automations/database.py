@@ -16,6 +16,7 @@ from databases import Database as Pool
 
 from automations.metrics import CONNECTIONS
 from automations.resources import resource
+from automations.settings import SettingsError
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 DedicatedConnection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -132,7 +133,10 @@ class Database:
 
     async def dedicated(self) -> DedicatedConnection:
         """A connection outside the pool, for a loop that keeps it; the caller closes it."""
-        return await asyncpg.connect(self._url, server_settings=_SERVER_SETTINGS, command_timeout=60)
+        try:
+            return await asyncpg.connect(self._url, server_settings=_SERVER_SETTINGS, command_timeout=60)
+        except ValueError:  # its text may hold a piece of the URL, and that a piece of the password
+            raise SettingsError("AUTOMATIONS_DATABASE_URL: is not the URL of a PostgreSQL database") from None
 
 
 def _pool(url: str, size: int, settings: Mapping[str, str]) -> Pool:

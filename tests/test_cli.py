@@ -172,8 +172,9 @@ async def test_database_that_does_not_answer_is_one_line(tmp_path: Path) -> None
         assert SECRET not in done.err
 
 
-async def test_text_that_is_no_database_url_is_a_wrong_setting() -> None:
-    done = await automations("migrate", database_url=f"{SECRET}://nowhere")
+@pytest.mark.parametrize("command", ["migrate", "status", "doctor", "detach"])
+async def test_text_that_is_no_database_url_is_a_wrong_setting(command: str) -> None:
+    done = await automations(command, database_url=f"{SECRET}://nowhere")
     assert done.code == 2
     assert complaint(done) == "AUTOMATIONS_DATABASE_URL: is not the URL of a PostgreSQL database"
 

@@ -1,13 +1,10 @@
 """The 61 rules by which graphql-http 1.23.1 audits servers, each as a test under its id and name.
 
-They follow https://github.com/graphql/graphql-http and its reading of the GraphQL-over-HTTP draft. With
-TESTS_GRAPHQL_HTTP_AUDITS set to a folder in which npm has installed graphql-http and graphql, Node runs the real ones.
+They follow https://github.com/graphql/graphql-http and its reading of the GraphQL-over-HTTP draft. Where Node is there, it
+runs the real ones, too.
 """
 
-import asyncio
 import json
-import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +13,7 @@ import httpx
 import pytest
 
 from tests.harness import Automations
+from tests.node import run_node
 
 JSON = "application/json"
 GRAPHQL_JSON = "application/graphql-response+json"
@@ -256,24 +254,7 @@ async def test_audit_holds(shared_server: Automations, audit: Audit) -> None:
         assert check(response), (response.status_code, response.text)
 
 
-FOLDER = "TESTS_GRAPHQL_HTTP_AUDITS"
-REAL = """
-const { serverAudits } = require("graphql-http");
-Promise.all(serverAudits({ url: process.argv[1] }).map(async (audit) => {
-  const { status, reason } = await audit.fn();
-  return { id: audit.id, name: audit.name, status, reason };
-})).then((results) => console.log(JSON.stringify(results)));
-"""
-
-
 async def test_real_audits_hold_and_are_those_above(shared_server: Automations) -> None:
-    folder, node = os.environ.get(FOLDER), shutil.which("node")
-    if not folder or node is None:
-        pytest.skip(f"set {FOLDER} to a folder with graphql-http@1.23.1 and graphql@16 from npm, and have Node")
-    process = await asyncio.create_subprocess_exec(
-        node, "-e", REAL, f"{shared_server.url}/graphql", cwd=folder, stdout=asyncio.subprocess.PIPE
-    )
-    output, _ = await process.communicate()
-    results = json.loads(output)
+    results = await run_node("audit.cjs", f"{shared_server.url}/graphql")
     assert [result for result in results if result["status"] != "ok"] == []
     assert {result["id"]: result["name"] for result in results} == {audit.id: audit.name for audit in AUDITS}

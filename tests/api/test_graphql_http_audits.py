@@ -1,7 +1,7 @@
 """The 61 rules by which graphql-http 1.23.1 audits servers, each as a test under its id and name.
 
-They follow https://github.com/graphql/graphql-http and its reading of the GraphQL-over-HTTP draft. Where Node is there, it
-runs the real ones, too.
+They follow https://github.com/graphql/graphql-http and its reading of the GraphQL-over-HTTP draft. Where Node is there,
+it runs the real ones, too.
 """
 
 import json

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from automations.commands.detach import run_detach
 from automations.database import Database, DedicatedConnection
-from automations.detach_command import run_detach
 from automations.migrations import migrate
 from automations.postgres_install import find_binaries
 from tests.api.firing import QUIET

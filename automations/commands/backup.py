@@ -3,27 +3,29 @@
 PostgreSQL's own pg_dump and pg_restore do it. They come with the embedded server, and read and write older ones too.
 """
 
+import argparse
 import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import unquote, urlsplit
 
+from automations.commands.shared import bring_up_to_date, database_url, load_vault
 from automations.database import CLIENT_ERRORS, Database, load_queries
 from automations.definitions.secrets import unreadable_secrets
-from automations.migrations import migrate
 from automations.postgres_install import find_binaries
+from automations.settings import Settings
 from automations.vault import KEY_FILE, Vault
 
 queries = load_queries("backup")
 
 
-def add_backup_commands(commands: Any, run_backup_: Callable[..., int], run_restore_: Callable[..., int]) -> None:
-    """Add the commands to a parser's subparsers; each is called with the settings and the options."""
+def add(commands: Any) -> None:
+    """Add the commands to a parser's subparsers."""
     backup = commands.add_parser(
         "backup",
         help="write everything that the database holds to a file",
@@ -31,7 +33,7 @@ def add_backup_commands(commands: Any, run_backup_: Callable[..., int], run_rest
         epilog="The key that opens secrets is not in the file: keep a copy of it in another place.",
     )
     backup.add_argument("file", help="where to write it; - is the output")
-    backup.set_defaults(command=run_backup_)
+    backup.set_defaults(command=run_backup)
     restore = commands.add_parser(
         "restore",
         help="fill an empty database from a backup",
@@ -39,15 +41,16 @@ def add_backup_commands(commands: Any, run_backup_: Callable[..., int], run_rest
         "automations backup - | AUTOMATIONS_DATABASE_URL=... automations restore -",
     )
     restore.add_argument("file", help="a file that backup wrote; - is the input")
-    restore.set_defaults(command=run_restore_)
+    restore.set_defaults(command=run_restore)
     for command in (backup, restore):
         command.add_argument("--data-dir", help="folder of the embedded PostgreSQL")
 
 
-def run_backup(database_url: str, file: str) -> int:
+def run_backup(settings: Settings, options: argparse.Namespace) -> int:
     """Write the backup. ValueError says why there is none; a file of that name is left as it was then."""
-    with _written(file) as output:
-        _run("pg_dump", database_url, ["--format=custom", "--no-owner", "--no-privileges"], output=output)
+    file = options.file
+    with database_url(settings) as url, _written(file) as output:
+        _run("pg_dump", url, ["--format=custom", "--no-owner", "--no-privileges"], output=output)
     if file != "-":
         sys.stderr.write(
             f"{Path(file).stat().st_size:,} bytes. The key that opens the secrets is not among them: it is in the file "
@@ -56,24 +59,10 @@ def run_backup(database_url: str, file: str) -> int:
     return 0
 
 
-def run_restore(database_url: str, file: str, *, load_vault: Callable[[], Vault]) -> int:
+def run_restore(settings: Settings, options: argparse.Namespace) -> int:
     """Fill the empty database and bring it to the newest schema. ValueError says why not; it is empty still then."""
-    try:
-        if not asyncio.run(_is_empty(database_url)):
-            raise ValueError(
-                "the database is not empty: restore into another one, with --data-dir and a new folder, or with "
-                "AUTOMATIONS_DATABASE_URL"
-            )
-        with _read(file) as input_:
-            _run(
-                "pg_restore",
-                database_url,
-                ["--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges"],
-                input_=input_,
-            )
-        unreadable = asyncio.run(_settle(database_url, load_vault))
-    except CLIENT_ERRORS as error:
-        raise ValueError(f"the database cannot be used: {error}") from None
+    with database_url(settings) as url:
+        unreadable = _restore(url, options.file, settings)
     sys.stderr.write("Restored.\n")
     if unreadable:
         sys.stderr.write(
@@ -83,20 +72,40 @@ def run_restore(database_url: str, file: str, *, load_vault: Callable[[], Vault]
     return 0
 
 
-async def _is_empty(database_url: str) -> bool:
-    connection = await Database(database_url).dedicated()
+def _restore(url: str, file: str, settings: Settings) -> list[str]:
+    """Names of the secrets that the keys of this installation do not open."""
+    try:
+        if not asyncio.run(_is_empty(url)):
+            raise ValueError(
+                "the database is not empty: restore into another one, with --data-dir and a new folder, or with "
+                "AUTOMATIONS_DATABASE_URL"
+            )
+        with _read(file) as input_:
+            _run(
+                "pg_restore",
+                url,
+                ["--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges"],
+                input_=input_,
+            )
+        bring_up_to_date(url)
+        return asyncio.run(_unreadable(url, load_vault(settings)))
+    except CLIENT_ERRORS as error:
+        raise ValueError(f"the database cannot be used: {error}") from None
+
+
+async def _is_empty(url: str) -> bool:
+    connection = await Database(url).dedicated()
     try:
         return bool(await queries.is_empty(connection))
     finally:
         await connection.close()
 
 
-async def _settle(database_url: str, load_vault: Callable[[], Vault]) -> list[str]:
-    connection = await Database(database_url).dedicated()
+async def _unreadable(url: str, vault: Vault) -> list[str]:
+    connection = await Database(url).dedicated()
     try:
-        await migrate(connection)
         async with connection.transaction():
-            return await unreadable_secrets(connection, load_vault())
+            return await unreadable_secrets(connection, vault)
     finally:
         await connection.close()
 
@@ -138,14 +147,14 @@ def _read(file: str) -> Iterator[IO[bytes]]:
 
 def _run(
     program: str,
-    database_url: str,
+    url: str,
     arguments: Sequence[str],
     *,
     input_: IO[bytes] | None = None,
     output: IO[bytes] | None = None,
 ) -> None:
     """Run a program of PostgreSQL on a database. ValueError with what it complained of where it failed."""
-    url, password = _without_password(database_url)
+    url, password = _without_password(url)
     environment = {**os.environ, "LC_ALL": "C", **({} if password is None else {"PGPASSWORD": password})}
     ended = subprocess.run(  # noqa: S603 - every argument is ours
         [find_binaries(None) / program, f"--dbname={url}", *arguments],

@@ -1,21 +1,23 @@
 """`automations secrets rotate`: a new key for what is sealed."""
 
+import argparse
 import asyncio
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from automations.access.authors import set_author
+from automations.commands.shared import bring_up_to_date, database_url
 from automations.database import CLIENT_ERRORS, Database, load_queries
 from automations.definitions.secrets import reseal_secrets
+from automations.settings import Settings
 from automations.vault import KEY_FILE, SecretUnreadable, Vault, add_key, drop_old_keys
 
 queries = load_queries("health")
 
 
-def add_secret_commands(commands: Any, run: Callable[..., int]) -> None:
-    """Add the commands to a parser's subparsers; `run` is called with the settings and the options."""
+def add(commands: Any) -> None:
+    """Add the commands to a parser's subparsers."""
     parser = commands.add_parser("secrets", help="change the key that seals secrets")
     actions = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     rotate = actions.add_parser(
@@ -29,10 +31,13 @@ def add_secret_commands(commands: Any, run: Callable[..., int]) -> None:
     rotate.set_defaults(command=run)
 
 
-def run_rotation(database_url: str, *, secret_keys: str | None, data_dir: Path) -> int:
+def run(settings: Settings, _options: argparse.Namespace) -> int:
     """Seal again what the newest key did not seal. ValueError says why it cannot be done; then nothing has changed."""
+    secret_keys, data_dir = settings.secret_keys, settings.data_dir
     try:
-        count = asyncio.run(_rotate(database_url, secret_keys, data_dir))
+        with database_url(settings) as url:
+            bring_up_to_date(url)
+            count = asyncio.run(_rotate(url, secret_keys, data_dir))
     except CLIENT_ERRORS as error:
         raise ValueError(f"the database cannot be used: {error}") from None
     except SecretUnreadable as error:
@@ -43,8 +48,8 @@ def run_rotation(database_url: str, *, secret_keys: str | None, data_dir: Path) 
     return 0
 
 
-async def _rotate(database_url: str, secret_keys: str | None, data_dir: Path) -> int:
-    connection = await Database(database_url).dedicated()
+async def _rotate(url: str, secret_keys: str | None, data_dir: Path) -> int:
+    connection = await Database(url).dedicated()
     try:
         if secret_keys is None:
             if others := await queries.other_sessions(connection):

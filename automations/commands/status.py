@@ -1,23 +1,26 @@
 """`automations status`: what waits, what is wrong, and how large the tables are, for a terminal or as JSON."""
 
+import argparse
 import asyncio
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
+from automations.commands.shared import database_url
 from automations.database import CLIENT_ERRORS, Database
 from automations.health import MEANINGS, Health, TableSize, measure, table_sizes
+from automations.settings import Settings
 
 SHOWN_TABLES = 8
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
-def add_status_command(commands: Any, run: Callable[..., int]) -> None:
-    """Add the command to a parser's subparsers; `run` is called with the settings and the options."""
+def add(commands: Any) -> None:
+    """Add the command to a parser's subparsers."""
     parser = commands.add_parser(
         "status",
         help="show what waits and what is wrong",
@@ -29,11 +32,11 @@ def add_status_command(commands: Any, run: Callable[..., int]) -> None:
     parser.set_defaults(command=run)
 
 
-def run_status(database_url: str, *, as_json: bool) -> int:
+def run(settings: Settings, options: argparse.Namespace) -> int:
     """Print it and return the exit code. ValueError says why there is nothing to print."""
 
-    async def look() -> tuple[Health, list[TableSize]]:
-        connection = await Database(database_url).dedicated()
+    async def look(url: str) -> tuple[Health, list[TableSize]]:
+        connection = await Database(url).dedicated()
         try:
             health = await measure(connection, now=datetime.now(UTC))
             return health, await table_sizes(connection)
@@ -41,10 +44,11 @@ def run_status(database_url: str, *, as_json: bool) -> int:
             await connection.close()
 
     try:
-        health, sizes = asyncio.run(look())
+        with database_url(settings) as url:
+            health, sizes = asyncio.run(look(url))
     except CLIENT_ERRORS as error:
         raise ValueError(f"the database cannot be read: {error}. Run: automations doctor") from None
-    show = _as_json if as_json else _as_text
+    show = _as_json if options.json else _as_text
     sys.stdout.write(show(health, sizes))
     return 1 if health.problems else 0
 

@@ -1,25 +1,28 @@
 """`automations doctor`: whether a database is in order, for a terminal or as JSON."""
 
+import argparse
 import asyncio
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from ipaddress import ip_network
 from typing import Any, Final
 
 import orjson
 
+from automations.commands.shared import database_url
 from automations.database import Database
 from automations.doctor import BackendApi, Finding, examine
 from automations.http import Http
+from automations.settings import Settings
 
 ANSWER_SECONDS: Final = 10.0
 _ANYWHERE: Final = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 _MARKS: Final = {"ok": "ok", "warning": "warning", "problem": "PROBLEM"}
 
 
-def add_doctor_command(commands: Any, run: Callable[..., int]) -> None:
-    """Add the command to a parser's subparsers; `run` is called with the settings and the options."""
+def add(commands: Any) -> None:
+    """Add the command to a parser's subparsers."""
     parser = commands.add_parser(
         "doctor",
         help="check the database and say what to do",
@@ -32,20 +35,24 @@ def add_doctor_command(commands: Any, run: Callable[..., int]) -> None:
     parser.set_defaults(command=run)
 
 
-def run_doctor(database_url: str, *, orchestration_url: str | None, api_key: str | None, as_json: bool) -> int:
+def run(settings: Settings, options: argparse.Namespace) -> int:
     """Print the findings and return the exit code."""
-
-    async def run() -> list[Finding]:
-        http = Http(allowed_networks=_ANYWHERE, timeout_seconds=ANSWER_SECONDS)
-        try:
-            return await examine(Database(database_url), BackendApi(http, orchestration_url, api_key))
-        finally:
-            await http.aclose()
-
-    findings = asyncio.run(run())
+    if settings.database_url is None and not (settings.data_dir / "postgres").exists():
+        raise ValueError(f"there is no database in {settings.data_dir} yet: automations serve makes one there")
+    with database_url(settings) as url:
+        findings = asyncio.run(_examine(url, settings))
     is_healthy = all(finding.status != "problem" for finding in findings)
-    sys.stdout.write(_as_json(findings, is_healthy=is_healthy) if as_json else _as_text(findings))
+    sys.stdout.write(_as_json(findings, is_healthy=is_healthy) if options.json else _as_text(findings))
     return 0 if is_healthy else 1
+
+
+async def _examine(url: str, settings: Settings) -> list[Finding]:
+    http = Http(allowed_networks=_ANYWHERE, timeout_seconds=ANSWER_SECONDS)
+    try:
+        backend_api = BackendApi(http, settings.orchestration_url, settings.orchestration_api_key)
+        return await examine(Database(url), backend_api)
+    finally:
+        await http.aclose()
 
 
 def _as_json(findings: Sequence[Finding], *, is_healthy: bool) -> str:

@@ -12,15 +12,17 @@ from uuid import UUID
 from automations.access import keys
 from automations.access.authors import set_author
 from automations.access.roles import Role
+from automations.commands.shared import bring_up_to_date, database_url
 from automations.database import Database, DedicatedConnection
 from automations.errors import InvalidInput, RequestError
 from automations.orchestration.tenants import ensure_default_tenant, tenant_of
+from automations.settings import Settings
 
 ACTOR = "command line"
 
 
-def add_key_commands(commands: Any, run: Callable[..., int]) -> None:
-    """Add the commands to a parser's subparsers; `run` is called with the settings and the options."""
+def add(commands: Any) -> None:
+    """Add the commands to a parser's subparsers."""
     parser = commands.add_parser("key", help="make, list and revoke API keys")
     actions = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
@@ -43,12 +45,12 @@ def add_key_commands(commands: Any, run: Callable[..., int]) -> None:
         command.add_argument("--data-dir", help="folder of the embedded PostgreSQL")
 
 
-def run_key_command(database_url: str, options: argparse.Namespace) -> int:
-    """Run one of the commands below over a migrated database; ValueError says why it cannot be done."""
+def run(settings: Settings, options: argparse.Namespace) -> int:
+    """Run one of the commands below; ValueError says why it cannot be done."""
     command: Callable[[DedicatedConnection, argparse.Namespace], Awaitable[str]] = options.key_command
 
-    async def run() -> str:
-        connection = await Database(database_url).dedicated()
+    async def act(url: str) -> str:
+        connection = await Database(url).dedicated()
         try:
             async with connection.transaction():
                 await set_author(connection, actor=ACTOR, operation=options.operation)
@@ -57,7 +59,9 @@ def run_key_command(database_url: str, options: argparse.Namespace) -> int:
             await connection.close()
 
     try:
-        sys.stdout.write(asyncio.run(run()))
+        with database_url(settings) as url:
+            bring_up_to_date(url)
+            sys.stdout.write(asyncio.run(act(url)))
     except RequestError as error:
         raise ValueError(str(error)) from None
     return 0

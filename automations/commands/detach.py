@@ -1,13 +1,14 @@
 """`automations detach`: leaves an existing backend's database as it was before Automations attached to it."""
 
+import argparse
 import asyncio
 import sys
-from collections.abc import Callable
 from typing import Any
 
 from automations.attachment import Leaving, has_schema, is_attached, leave, look_at_leaving, wait_briefly
 from automations.database import CLIENT_ERRORS, Database, DedicatedConnection, LockTimeout
 from automations.migrations import alone
+from automations.settings import Settings, SettingsError
 
 _COUNTED = {
     "automations": "automations",
@@ -21,8 +22,8 @@ _COUNTED = {
 }
 
 
-def add_detach_command(commands: Any, run: Callable[..., int]) -> None:
-    """Add the command to a parser's subparsers; `run` is called with the settings and the options."""
+def add(commands: Any) -> None:
+    """Add the command to a parser's subparsers."""
     parser = commands.add_parser(
         "detach",
         help="leave an existing backend's database as it was before",
@@ -32,6 +33,13 @@ def add_detach_command(commands: Any, run: Callable[..., int]) -> None:
     )
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.set_defaults(command=run)
+
+
+def run(settings: Settings, options: argparse.Namespace) -> int:
+    """Leave the database of the settings."""
+    if settings.database_url is None:
+        raise SettingsError("AUTOMATIONS_DATABASE_URL: say which database to leave")
+    return run_detach(settings.database_url, yes=options.yes)
 
 
 def run_detach(database_url: str, *, yes: bool) -> int:

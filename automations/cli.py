@@ -5,11 +5,12 @@ from collections.abc import Sequence
 
 from automations import __version__
 from automations.commands import backup, demo, detach, doctor, files, keys, migrate, schema, secrets, serve, status
-from automations.commands.shared import fail, interruptible
+from automations.commands.shared import interruptible
 from automations.logs import configure_logs
 from automations.migrations import MigrationError
 from automations.postgres import PostgresUnavailable
 from automations.settings import SettingsError, load_settings
+from automations.terminal import fail
 
 COMMANDS = (serve, migrate, status, doctor, keys, secrets, backup, detach, schema, demo, files)
 OPTIONS = ("host", "port", "data_dir", "workers")

@@ -9,6 +9,7 @@ from automations.attachment import Leaving, has_schema, is_attached, leave, look
 from automations.database import CLIENT_ERRORS, Database, DedicatedConnection, LockTimeout
 from automations.migrations import alone
 from automations.settings import Settings, SettingsError
+from automations.terminal import confirmed
 
 _COUNTED = {
     "automations": "automations",
@@ -75,7 +76,7 @@ async def _detach(connection: DedicatedConnection, *, yes: bool) -> int:
     leaving = await look_at_leaving(connection)
     _check(leaving)
     sys.stdout.write(_shown(leaving))
-    if not yes and not _confirmed():
+    if not yes and not confirmed():
         return 1
     async with alone(connection), connection.transaction():
         await wait_briefly(connection)
@@ -103,15 +104,3 @@ def _shown(leaving: Leaving) -> str:
     lines += [f"    {leaving.counts[name]:,} {noun}" for name, noun in _COUNTED.items()]
     lines += ["Nothing else in the database is touched."]
     return "".join(f"{line}\n" for line in lines)
-
-
-def _confirmed() -> bool:
-    if not sys.stdin.isatty():
-        sys.stdout.write("Nothing was changed: there is nobody to ask. Say --yes to go ahead.\n")
-        return False
-    sys.stdout.write("Go ahead? [y/N] ")
-    sys.stdout.flush()
-    if sys.stdin.readline().strip().lower() in {"y", "yes"}:
-        return True
-    sys.stdout.write("Nothing was changed.\n")
-    return False

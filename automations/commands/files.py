@@ -6,8 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from automations.commands.shared import fail
 from automations.settings import load_client_settings
+from automations.terminal import fail
 
 if TYPE_CHECKING:
     from automations.client import AutomationsClient

@@ -11,12 +11,13 @@ from typing import Any
 import structlog
 
 from automations.attachment import Backend
-from automations.commands.shared import bring_up_to_date, database_url, fail, interruptible, load_vault
+from automations.commands.shared import bring_up_to_date, database_url, interruptible, load_vault
 from automations.hosts import is_loopback
 from automations.logs import configure_logs
 from automations.metrics import counting_together
 from automations.postgres import PostgresUnavailable
 from automations.settings import Settings, SettingsError
+from automations.terminal import fail
 from automations.workers import run_workers
 
 log = structlog.get_logger(__name__)

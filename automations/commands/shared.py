@@ -1,8 +1,7 @@
-"""What commands share: the database, the keys of secrets, and how they are interrupted and complain."""
+"""What commands share: the database, the keys of secrets, and how they are interrupted."""
 
 import asyncio
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -76,9 +75,3 @@ def interruptible() -> Iterator[None]:
         raise SystemExit(128 + (came[0] if came else signal.SIGINT)) from None
     finally:
         signal.signal(signal.SIGTERM, earlier)
-
-
-def fail(code: int, message: str) -> int:
-    """Complain, and return the exit code."""
-    sys.stderr.write(f"automations: {message}\n")
-    return code

@@ -14,6 +14,7 @@ from automations.files.problems import Place, Problems
 from automations.files.server_state import State, exported, read_state
 from automations.files.show import show_done, show_plan
 from automations.files.source import Value, dump, load
+from automations.terminal import confirmed, fail
 
 STANDARD_INPUT = "-"
 
@@ -27,7 +28,7 @@ def apply(client: AutomationsClient, files: Sequence[str], *, prune: bool, yes: 
     show_plan(plan, console)
     if not plan.changes or dry_run:
         return 0
-    if not yes and not _confirmed(STANDARD_INPUT in files):
+    if not yes and not confirmed(can_ask=STANDARD_INPUT not in files):
         return 1
     done = 0
     try:
@@ -36,7 +37,7 @@ def apply(client: AutomationsClient, files: Sequence[str], *, prune: bool, yes: 
             done += 1
     except AutomationsError as error:
         change = plan.changes[done]
-        return _fail(
+        return fail(
             1,
             f"{change.noun} {change.name!r}: {error}\n"
             f"{done} of {len(plan.changes)} changes were made. Apply again to go on from there.",
@@ -75,20 +76,3 @@ def _load(file: str, problems: Problems) -> Value | None:
         problems.add(Place(file, 1), f"The file cannot be read: {reason}.")
         return None
     return load(text, file, problems)
-
-
-def _confirmed(input_is_used: bool) -> bool:
-    if input_is_used or not sys.stdin.isatty():
-        _fail(1, "Nothing was changed: there is nobody to ask. Say --yes to go ahead.")
-        return False
-    sys.stdout.write("Go ahead? [y/N] ")
-    sys.stdout.flush()
-    if sys.stdin.readline().strip().lower() in {"y", "yes"}:
-        return True
-    sys.stdout.write("Nothing was changed.\n")
-    return False
-
-
-def _fail(code: int, message: str) -> int:
-    sys.stderr.write(f"automations: {message}\n")
-    return code

@@ -96,7 +96,7 @@ async def test_what_goes_is_told_before_it_goes(theirs: Theirs, empty_database_u
         "1 deliveries",
     ):
         assert line in done.out
-    assert "Nothing was changed: there is nobody to ask. Say --yes to go ahead." in done.out
+    assert "Nothing was changed: there is nobody to ask. Say --yes to go ahead." in done.err
     assert await objects(theirs.connection) == before
 
 

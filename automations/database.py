@@ -4,8 +4,9 @@ The only module that opens connections. API requests go through `databases`, whi
 transactions; statements run on the asyncpg connection below it, where they cost a third as much.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+import re
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, TypeAlias
 
 import aiosql
@@ -35,6 +36,7 @@ _CONNECTION_LOST = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.TargetServerAttributeNotMatched,
+    asyncpg.ReadOnlySQLTransactionError,  # the server was the primary once
 )
 # asyncpg has one class for a connection that is gone, a value that it cannot encode and a call that is a bug of ours.
 _CLOSED = ("connection is closed", "pool is closed", "pool is closing")
@@ -43,8 +45,10 @@ _FAREWELL = ("another operation (2) is in progress", 'protocol is in the "failed
 
 _SERVER_SETTINGS = {"application_name": "automations", "timezone": "UTC", "jit": "off"}
 
-
-STATEMENT_SECONDS = 30  # of a request's statement; the loops' own may take longer
+HOST_SECONDS = 3.0
+"""Longest that one of several hosts may take to let us in."""
+READING_SECONDS = 20  # of a statement that a caller's filters make
+STATEMENT_SECONDS = 30  # of any other request's
 
 
 async def _keep(_connection: Connection) -> None:
@@ -99,8 +103,8 @@ class Database:
 
     def __init__(self, url: str, *, pool_size: int = 10) -> None:
         self._url = url
-        self._pool = _pool(url, pool_size, _PLANNED_ONCE)
-        self._reading_pool = _pool(url, pool_size, {})
+        self._pool = _pool(url, pool_size, STATEMENT_SECONDS, _PLANNED_ONCE)
+        self._reading_pool = _pool(url, pool_size, READING_SECONDS, {})
 
     async def connect(self) -> None:
         await self._pool.connect()
@@ -115,39 +119,80 @@ class Database:
         """A pooled connection for single statements of sql/queries/, each its own transaction."""
         with CONNECTIONS.track_inprogress():
             async with self._pool.connection() as pooled:
-                yield pooled.raw_connection
+                with _given_up_when_dead(pooled.raw_connection):
+                    yield pooled.raw_connection
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Connection]:
         """A pooled connection for statements that a caller's filters and orders make, planned for their values."""
         with CONNECTIONS.track_inprogress():
             async with self._reading_pool.connection() as pooled:
-                yield pooled.raw_connection
+                with _given_up_when_dead(pooled.raw_connection):
+                    yield pooled.raw_connection
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """A pooled connection inside a transaction: all or nothing."""
         with CONNECTIONS.track_inprogress():
-            async with self._pool.connection() as pooled, pooled.transaction():
-                yield pooled.raw_connection
+            async with self._pool.connection() as pooled:
+                with _given_up_when_dead(pooled.raw_connection):  # the commit too
+                    async with pooled.transaction():
+                        with _given_up_when_dead(pooled.raw_connection):  # before the rollback
+                            yield pooled.raw_connection
 
-    async def dedicated(self) -> DedicatedConnection:
-        """A connection outside the pool, for a loop that keeps it; the caller closes it."""
+    async def dedicated(self, *, statement_seconds: float = 60) -> DedicatedConnection:
+        """A connection outside the pool, for a loop or a command that keeps it; the caller closes it."""
         try:
-            return await asyncpg.connect(self._url, server_settings=_SERVER_SETTINGS, command_timeout=60)
+            return await _connect(self._url, server_settings=_SERVER_SETTINGS, command_timeout=statement_seconds)
         except ValueError:  # its text may hold a piece of the URL, and that a piece of the password
             raise SettingsError("AUTOMATIONS_DATABASE_URL: is not the URL of a PostgreSQL database") from None
 
 
-def _pool(url: str, size: int, settings: Mapping[str, str]) -> Pool:
+async def _connect(url: str, **options: Any) -> DedicatedConnection:
+    """Connect to the first host of the URL that will do.
+
+    asyncpg has one limit for all of them together, so that one that says nothing would keep it from the others.
+    """
+    *earlier, last = _one_for_each_host(url)
+    if earlier:
+        options["timeout"] = HOST_SECONDS
+    for each in earlier:
+        with suppress(*_CONNECTION_LOST):
+            return await asyncpg.connect(each, **options)
+    return await asyncpg.connect(last, **options)
+
+
+def _one_for_each_host(url: str) -> list[str]:
+    """`a://user@b,c/d` as `a://user@b/d` and `a://user@c/d`."""
+    scheme, separator, rest = url.partition("://")
+    authority = re.split("[/?#]", rest, maxsplit=1)[0]
+    user, at, hosts = authority.rpartition("@")
+    return [f"{scheme}{separator}{user}{at}{host}{rest[len(authority) :]}" for host in hosts.split(",")]
+
+
+@contextmanager
+def _given_up_when_dead(connection: Connection) -> Iterator[None]:
+    """Drop the connection where its server hangs (it ends slow statements itself) or cannot be written to any more.
+
+    Otherwise it would stay in the pool: asyncpg asks the server to cancel the statement, and waits for it to hang up.
+    """
+    try:
+        yield
+    except (TimeoutError, asyncpg.ReadOnlySQLTransactionError):
+        connection.terminate()
+        raise
+
+
+def _pool(url: str, size: int, seconds: int, settings: Mapping[str, str]) -> Pool:
     # `databases` reads hosts itself and knows one host only: asyncpg gets the whole URL in its place.
     return Pool(
         "postgresql://",
         dsn=url,
+        connect=_connect,
         database=None,
         min_size=1,
         max_size=size,
-        server_settings={**_SERVER_SETTINGS, "statement_timeout": f"{STATEMENT_SECONDS * 1000}", **settings},
-        command_timeout=STATEMENT_SECONDS + 5,
+        server_settings={**_SERVER_SETTINGS, "statement_timeout": f"{seconds * 1000}", **settings},
+        command_timeout=seconds + 5,
         reset=_keep,
     )

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from automations.access.callers import Callers, client_address
 from automations.access.rates import TooManyRequests
 from automations.access.roles import VIEWERS
-from automations.database import CLIENT_ERRORS, Database, load_queries
+from automations.database import CLIENT_ERRORS, Connection, Database, load_queries
 from automations.errors import Unauthenticated
 from automations.health import MEANINGS, Health, TableSize, measure, table_sizes
 from automations.metrics import counted
@@ -49,7 +49,7 @@ class Probes:
         """It can do its work: the database answers, and no loop has stopped."""
         try:
             async with asyncio.timeout(READY_SECONDS), self.database.connection() as connection:
-                await queries.ping(connection)
+                await _ping(connection)
         except CLIENT_ERRORS:
             return JSONResponse({"ready": False, "reason": "the database does not answer"}, 503)
         if any(loop.done() for loop in self.loops):
@@ -80,6 +80,14 @@ class Probes:
         caller = await self.callers.of(request.headers.get("authorization"), None, address=address)
         if not caller.all_tenants or caller.role not in VIEWERS:
             raise Unauthenticated("The numbers are of all tenants: send a viewer's key that is for all of them.")
+
+
+async def _ping(connection: Connection) -> None:
+    try:
+        await queries.ping(connection)
+    except asyncio.CancelledError:
+        connection.terminate()  # else the pool would wait until the server has heard that nobody waits any more
+        raise
 
 
 class _Scrape(Collector):

@@ -1,7 +1,12 @@
 """A lost connection is told apart from a value that cannot be written and from a bug of ours."""
 
 import asyncio
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from urllib.parse import parse_qs, quote, urlsplit
 
 import asyncpg
 import pytest
@@ -10,6 +15,15 @@ from automations.database import CLIENT_ERRORS, Database, DedicatedConnection, i
 from automations.engine.loop import Bell, keep_running
 from tests.harness import eventually
 from tests.receivers import refusing_port
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """With one connection for requests."""
+    database = Database(database_url, pool_size=1)
+    await database.connect()
+    yield database
+    await database.disconnect()
 
 
 async def test_connection_that_was_closed_under_us_is_lost(connection: DedicatedConnection, database_url: str) -> None:
@@ -39,6 +53,53 @@ async def test_connection_lost_in_a_transaction_is_lost(connection: DedicatedCon
     with pytest.raises(CLIENT_ERRORS) as lost:
         await lose_it()
     assert is_connection_lost(lost.value)
+
+
+async def test_connection_to_a_former_primary_is_given_up(database: Database) -> None:
+    async with database.connection() as connection:
+        await connection.execute("SET default_transaction_read_only = on")
+        former = connection.get_server_pid()
+
+    async def write() -> int:
+        async with database.connection() as connection:
+            await connection.execute("CREATE TABLE public.written ()")
+            return connection.get_server_pid()
+
+    with pytest.raises(asyncpg.ReadOnlySQLTransactionError) as refused:
+        await write()
+    assert is_connection_lost(refused.value)
+    assert await write() != former
+
+
+async def test_connection_to_a_server_that_hangs_is_given_up(database: Database) -> None:
+    async with database.connection() as connection:
+        hanging = connection.get_server_pid()
+    os.kill(hanging, signal.SIGSTOP)
+    try:
+        with pytest.raises(TimeoutError):
+            async with database.connection() as connection:
+                await connection.fetchval("SELECT 1", timeout=0.1)
+        async with asyncio.timeout(10), database.connection() as connection:
+            assert await connection.fetchval("SELECT 1") == 1
+    finally:
+        os.kill(hanging, signal.SIGCONT)
+
+
+async def test_host_that_says_nothing_keeps_nobody_from_the_next_one(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("automations.database.HOST_SECONDS", 0.5)
+    parts = urlsplit(database_url)
+    [folder] = parse_qs(parts.query)["host"]
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        hosts = f"127.0.0.1:{silent.getsockname()[1]},{quote(folder, safe='')}"
+        several = f"postgresql://{parts.username}@{hosts}{parts.path}?target_session_attrs=read-write"
+        connection = await Database(several).dedicated()
+        assert await connection.fetchval("SELECT 1") == 1
+        await connection.close()
+        database = Database(several)
+        await database.connect()
+        await database.disconnect()
 
 
 async def test_server_that_is_not_there_is_lost() -> None:

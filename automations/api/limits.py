@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
+from automations.database import READING_SECONDS
 from automations.errors import LimitExceeded
 from automations.settings import Settings
 
@@ -16,7 +17,7 @@ MOST_VALUES = 10_000
 """Values in the filters of one root field; the protocol takes 32,767."""
 DEFAULT_ROWS = 100
 """Rows of a list that names no limit."""
-LONGEST_READ_SECONDS = 20.0
+LONGEST_READ_SECONDS = READING_SECONDS
 """Of one root field's statement."""
 
 

@@ -13,6 +13,8 @@ log = structlog.get_logger(__name__)
 SHORTEST_BACKOFF_SECONDS = 0.05
 LONGEST_BACKOFF_SECONDS = 5.0
 CONNECT_SECONDS = 10.0
+STATEMENT_SECONDS = 30.0
+"""A loop's statements take milliseconds: a server that needs longer hangs, and another one may be primary by now."""
 
 
 class Bell:
@@ -65,7 +67,7 @@ async def keep_running(
         started = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                connection = await database.dedicated()
+                connection = await database.dedicated(statement_seconds=STATEMENT_SECONDS)
             await work(connection)
         except Exception as error:
             if is_connection_lost(error):

@@ -8,7 +8,7 @@ UV := uv==0.13.9
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench chaos schema ui client pictures lock
+.PHONY: help run demo test check bench chaos failover schema ui client pictures lock
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*?## ' $(MAKEFILE_LIST) | sort | awk -F ':.*?## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -40,6 +40,9 @@ bench: $(VENV)/.dev ## Measure against floors of the same run and print JSON (QU
 
 chaos: $(VENV)/.dev ## Kill, cut and restart everything under load, and see that nothing is lost (ARGS="--seed 1")
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+failover: $(VENV)/.dev ## Take primaries away from a Patroni cluster under load (needs patroni, etcd and PostgreSQL)
+	@$(BIN)/python -m tests.failover $(ARGS)
 
 schema: $(VENV)/.run ## Write schema.graphql
 	$(BIN)/python -m automations schema > schema.graphql

@@ -7,6 +7,7 @@ import sys
 
 import orjson
 
+from automations.logs import configure_logs
 from tests.chaos.run import run_chaos
 
 
@@ -19,6 +20,7 @@ def main() -> int:
     options = parser.parse_args()
     seed = secrets.randbelow(2**32) if options.seed is None else options.seed
     sys.stderr.write(f"seed {seed}\n")
+    configure_logs(format_="auto", level="error")
     report = asyncio.run(run_chaos(seed=seed, seconds=options.seconds, rate=options.rate, servers=options.servers))
     sys.stdout.write(orjson.dumps(report, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode())
     if report["wrong"]:

@@ -1,12 +1,16 @@
 """What goes wrong: drawn from a seed, so that a run can be repeated as far as clocks allow."""
 
 import asyncio
+import os
 import signal
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
 from random import Random
 
 from automations.database import CLIENT_ERRORS, Database
+from automations.postgres import EmbeddedPostgres
 from tests.chaos.fleet import Fleet
 from tests.chaos.inbox import Inbox, Mood
 
@@ -15,10 +19,10 @@ PAUSE_SECONDS = (0.5, 2.5)
 
 
 class Faults:
-    """Hurts a fleet and its receiver until cancelled; `done` counts what it did."""
+    """Hurts a fleet, its PostgreSQL and its receiver until cancelled; `done` counts what it did."""
 
-    def __init__(self, fleet: Fleet, inbox: Inbox, random: Random) -> None:
-        self._fleet, self._inbox, self._random = fleet, inbox, random
+    def __init__(self, fleet: Fleet, postgres: EmbeddedPostgres, inbox: Inbox, random: Random) -> None:
+        self._fleet, self._postgres, self._inbox, self._random = fleet, postgres, inbox, random
         self.done: Counter[str] = Counter()
         self._kinds: dict[str, tuple[int, Callable[[], Awaitable[None]]]] = {
             "server killed": (4, self._kill),
@@ -54,7 +58,7 @@ class Faults:
     async def _cut(self) -> None:
         """Half of the connections, whosever they are."""
         try:
-            connection = await Database(self._fleet.postgres.url).dedicated()
+            connection = await Database(self._postgres.url).dedicated()
             await connection.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                 "WHERE datname = current_database() AND pid <> pg_backend_pid() AND random() < 0.5"
@@ -64,10 +68,17 @@ class Faults:
             return
 
     async def _restart(self) -> None:
-        self._fleet.hurt_postgres(signal.SIGINT)
+        """A fast shutdown: sessions end."""
+        self._signal_postgres(signal.SIGINT)
 
     async def _crash(self) -> None:
-        self._fleet.hurt_postgres(signal.SIGQUIT)
+        """It recovers from its log."""
+        self._signal_postgres(signal.SIGQUIT)
+
+    def _signal_postgres(self, number: signal.Signals) -> None:
+        folder = Path(self._postgres.url.partition("host=")[2].partition("/socket")[0])
+        with suppress(FileNotFoundError, ProcessLookupError, IndexError):
+            os.kill(int((folder / "data" / "postmaster.pid").read_text().split()[0]), number)
 
     async def _upset(self) -> None:
         self._inbox.mood = self._random.choice([mood for mood in Mood if mood != Mood.WORKS])

@@ -1,8 +1,6 @@
-"""The servers that share one PostgreSQL, and that PostgreSQL. All of them may be hurt at any moment."""
+"""The servers that share one PostgreSQL. All of them may be hurt at any moment."""
 
 import asyncio
-import os
-import signal
 from contextlib import suppress
 from pathlib import Path
 from random import Random
@@ -10,7 +8,6 @@ from typing import Any
 
 import httpx
 
-from automations.postgres import EmbeddedPostgres
 from tests.harness import Automations, GraphQLError, ServerProcess, new_client
 
 SETTINGS = {
@@ -27,8 +24,8 @@ TRY_SECONDS = 0.2
 class Fleet:
     """Servers in processes of their own over one database."""
 
-    def __init__(self, postgres: EmbeddedPostgres, data_dir: Path, random: Random) -> None:
-        self.postgres, self._data_dir, self._random = postgres, data_dir, random
+    def __init__(self, database_url: str, data_dir: Path, random: Random) -> None:
+        self.database_url, self._data_dir, self._random = database_url, data_dir, random
         self.servers: list[ServerProcess] = []
         self._client = new_client()
 
@@ -36,7 +33,7 @@ class Fleet:
         """One server more, as soon as the database lets it start."""
         while True:
             with suppress(RuntimeError):
-                self.servers.append(await ServerProcess.start(self._data_dir, self.postgres.url, **SETTINGS))
+                self.servers.append(await ServerProcess.start(self._data_dir, self.database_url, **SETTINGS))
                 return
             await asyncio.sleep(TRY_SECONDS)
 
@@ -65,16 +62,6 @@ class Fleet:
         """End them all."""
         await self._client.aclose()
         await asyncio.gather(*(server.kill() for server in self.servers))
-
-    def hurt_postgres(self, number: signal.Signals) -> None:
-        """SIGINT restarts it (fast shutdown: sessions end), SIGQUIT makes it recover from its log."""
-        pid_file = self._postgres_folder / "data" / "postmaster.pid"
-        with suppress(FileNotFoundError, ProcessLookupError, IndexError):
-            os.kill(int(pid_file.read_text().split()[0]), number)
-
-    @property
-    def _postgres_folder(self) -> Path:
-        return Path(self.postgres.url.partition("host=")[2].partition("/socket")[0])
 
     def _remove(self) -> ServerProcess:
         return self.servers.pop(self._random.randrange(len(self.servers)))

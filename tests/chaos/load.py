@@ -2,6 +2,8 @@
 
 import asyncio
 import itertools
+import math
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
@@ -15,21 +17,28 @@ CALLERS = 10
 RUNS = 50
 SLA_SECONDS = 3
 QUIET_SECONDS = 15
+LOUD_SECONDS = 60
+"""The agent that goes quiet does so by then."""
 
 
 @dataclass
 class Load:
-    """The backend. `acknowledged` are the numbers of the changes that a server said it has."""
+    """The backend. `acknowledged` are the numbers of the changes that a server said it has.
+
+    `answered_at` has the times of time.monotonic() at which they were sent and acknowledged, one a request.
+    """
 
     fleet: Fleet
     random: Random
     url: str
     acknowledged: set[int] = field(default_factory=set)
+    answered_at: list[tuple[float, float]] = field(default_factory=list)
     reported: int = 0
     automations: dict[str, str] = field(default_factory=dict)
     runs: list[str] = field(default_factory=list)
     slow_flow: str = ""
     agents: dict[str, str] = field(default_factory=dict)
+    _until: float = 0
 
     async def prepare(self) -> None:
         """Flows, runs, agents, and the automations that watch them."""
@@ -63,26 +72,30 @@ class Load:
             self.automations[name] = made["id"]
 
     async def run(self, seconds: float, rate: float) -> None:
-        """Everything at once, for so long: `rate` state changes a second."""
-        until = asyncio.get_running_loop().time() + seconds
+        """Everything at once, for so long or until it is stopped: `rate` state changes a second."""
+        now = time.monotonic()
+        self._until = now + seconds
         async with asyncio.TaskGroup() as tasks:
             for number in range(CALLERS):
-                tasks.create_task(self._fail(number, until, rate))
-            tasks.create_task(self._be_slow(until))
-            tasks.create_task(self._poll("quiet", until - seconds * 0.6))
+                tasks.create_task(self._fail(number, rate))
+            tasks.create_task(self._be_slow())
+            tasks.create_task(self._poll("quiet", now + min(seconds * 0.4, LOUD_SECONDS)))
+
+    def stop(self) -> None:
+        """End `run` early."""
+        self._until = time.monotonic()
 
     async def keep_steady(self) -> None:
         """The steady agent asks for work until it is cancelled."""
-        await self._poll("steady", float("inf"))
+        await self._poll("steady", math.inf)
 
-    async def _fail(self, caller: int, until: float, rate: float) -> None:
+    async def _fail(self, caller: int, rate: float) -> None:
         """Report changes ten at a time: half of the runs fail, the others succeed."""
-        loop = asyncio.get_running_loop()
         interval = 10 * CALLERS / rate
         numbers = itertools.count(caller * 1_000_000)
-        due_at = loop.time() + interval * caller / CALLERS
-        while due_at < until:
-            await asyncio.sleep(max(0, due_at - loop.time()))
+        due_at = time.monotonic() + interval * caller / CALLERS
+        while due_at < self._until:
+            await asyncio.sleep(max(0, due_at - time.monotonic()))
             due_at += interval
             changes = list(itertools.islice(numbers, 10))
             states = [
@@ -93,18 +106,18 @@ class Load:
                 for change in changes
             ]
             self.reported += len(changes)
-            server = self.fleet.any()
+            server, sent_at = self.fleet.any(), time.monotonic()
             if server is not None:
                 with suppress(httpx.TransportError, GraphQLError, ValueError):
                     await server.write("set_flow_run_states", "states { id }", states=states)
                     self.acknowledged.update(changes)
+                    self.answered_at.append((sent_at, time.monotonic()))
 
-    async def _be_slow(self, until: float) -> None:
+    async def _be_slow(self) -> None:
         """Start runs of which every third never ends, and the others in time."""
-        loop = asyncio.get_running_loop()
         ends: list[asyncio.Task[None]] = []
         for number in itertools.count():
-            if loop.time() > until:
+            if time.monotonic() > self._until:
                 break
             run = (await self.fleet.call("create_flow_run", flow_id=self.slow_flow, idempotency_key=str(number)))["id"]
             await self._set(run, "Running")
@@ -121,7 +134,7 @@ class Load:
 
     async def _poll(self, agent: str, until: float) -> None:
         """Ask for work, which is an agent's only sign of life; another server at once where one does not answer."""
-        while asyncio.get_running_loop().time() < until:
+        while time.monotonic() < until:
             server = self.fleet.any()
             if server is not None:
                 server.headers["X-PREFECT-AGENT-ID"] = self.agents[agent]

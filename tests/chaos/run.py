@@ -2,8 +2,8 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -25,65 +25,83 @@ SETTLE_SECONDS = 90
 async def run_chaos(*, seed: int, seconds: float, rate: float, servers: int) -> dict[str, Any]:
     """What happened and what was wrong in the end, as JSON has it."""
     inbox = Inbox()
-    async with _fleet(seed) as fleet, Receiver(inbox) as receiver:
-        for _ in range(servers):
+    with tempfile.TemporaryDirectory(prefix="automations-chaos-") as name, embedded(Path(name)) as postgres:
+        await prepare_database(postgres.url)
+        async with open_fleet(postgres.url, Path(name), Random(seed)) as fleet, Receiver(inbox) as receiver:
+            for _ in range(servers):
+                await fleet.start()
+            load = Load(fleet, Random(seed), receiver.url)
+            await load.prepare()
+            steady = asyncio.create_task(load.keep_steady())
+            faults = Faults(fleet, postgres, inbox, Random(seed))
+            hurting = asyncio.create_task(faults.run())
+            await load.run(seconds, rate)
+            await cancel(hurting)
+            inbox.mood = Mood.WORKS
             await fleet.start()
-        load = Load(fleet, Random(seed), receiver.url)
-        await load.prepare()
-        steady = asyncio.create_task(load.keep_steady())
-        faults = Faults(fleet, inbox, Random(seed))
-        hurting = asyncio.create_task(faults.run())
-        await load.run(seconds, rate)
-        await _cancel(hurting)
-        inbox.mood = Mood.WORKS
-        await fleet.start()
-        await asyncio.sleep(max(0, QUIET_SECONDS - seconds * 0.6))
-        connection = await Database(fleet.postgres.url).dedicated()
+            await asyncio.sleep(max(0, QUIET_SECONDS - seconds * 0.6))
+            report = await reckon(load, inbox)
+            await cancel(steady)
+    return {"seed": seed, "seconds": seconds, "faults": dict(faults.done), **report}
 
-        async def is_settled() -> bool:
-            return await unsettled(connection) == 0
 
-        left, wrong = 0, []
-        try:
-            await eventually(is_settled, SETTLE_SECONDS)
-        except TimeoutError:
-            left = await unsettled(connection)
-            wrong.append(f"{left} changes and deliveries are on their way still after {SETTLE_SECONDS} s of peace")
-        arrivals = inbox.arrived.total()
-        repeats = sum(count - 1 for count in inbox.taken.values())
-        wrong += await violations(connection, load, inbox)
-        await connection.close()
-        await _cancel(steady)
+async def reckon(load: Load, inbox: Inbox) -> dict[str, Any]:
+    """Wait until everything has settled: what came of it, and under `wrong` what must not be."""
+    connection = await Database(load.fleet.database_url).dedicated()
+
+    async def is_settled() -> bool:
+        return await unsettled(connection) == 0
+
+    wrong = []
+    try:
+        await eventually(is_settled, SETTLE_SECONDS)
+    except TimeoutError:
+        left = await unsettled(connection)
+        wrong.append(f"{left} changes and deliveries are on their way still after {SETTLE_SECONDS} s of peace")
+    requests = {
+        "arrived": inbox.arrived.total(),
+        "taken again": sum(count - 1 for count in inbox.taken.values()),
+    }
+    wrong += await violations(connection, load, inbox)
+    await connection.close()
     return {
-        "seed": seed,
-        "seconds": seconds,
         "changes": {"reported": load.reported, "acknowledged": len(load.acknowledged)},
-        "requests": {"arrived": arrivals, "taken again": repeats},
-        "faults": dict(faults.done),
+        "requests": requests,
         "wrong": wrong,
     }
 
 
+@contextmanager
+def embedded(folder: Path) -> Iterator[EmbeddedPostgres]:
+    """A PostgreSQL in this folder, started again whenever it dies."""
+    folder.chmod(0o755)  # run as root, PostgreSQL has another account
+    postgres = EmbeddedPostgres.attach(folder / "postgres")
+    try:
+        with postgres.kept_alive():
+            yield postgres
+    finally:
+        postgres.release()
+
+
+async def prepare_database(url: str) -> None:
+    """Migrate it, so that servers that start together need not."""
+    connection = await Database(url).dedicated()
+    await migrate(connection)
+    await connection.close()
+
+
 @asynccontextmanager
-async def _fleet(seed: int) -> AsyncIterator[Fleet]:
-    with tempfile.TemporaryDirectory(prefix="automations-chaos-") as folder:
-        Path(folder).chmod(0o755)  # run as root, PostgreSQL has another account
-        postgres = await asyncio.to_thread(EmbeddedPostgres.attach, Path(folder) / "postgres")
-        try:
-            connection = await Database(postgres.url).dedicated()
-            await migrate(connection)
-            await connection.close()
-            fleet = Fleet(postgres, Path(folder) / "server", Random(seed))
-            with postgres.kept_alive():
-                try:
-                    yield fleet
-                finally:
-                    await fleet.close()
-        finally:
-            await asyncio.to_thread(postgres.release)
+async def open_fleet(database_url: str, folder: Path, random: Random) -> AsyncIterator[Fleet]:
+    """A fleet without servers as yet, whose servers are gone in the end."""
+    fleet = Fleet(database_url, folder / "server", random)
+    try:
+        yield fleet
+    finally:
+        await fleet.close()
 
 
-async def _cancel(task: asyncio.Task[None]) -> None:
+async def cancel(task: asyncio.Task[None]) -> None:
+    """Cancel it and wait for its end."""
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task

@@ -296,7 +296,7 @@ async def test_server_is_durable_utf8_and_deaf_to_the_network(place: Place) -> N
         "server_encoding": "UTF8",
         "TimeZone": "UTC",
         "listen_addresses": "",
-        "max_connections": "200",
+        "max_connections": "500",
     }.items():
         assert await owner.ask(f"SHOW {name}") == value
     assert await owner.ask("SELECT upper('é')") == "É"

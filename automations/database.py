@@ -43,7 +43,7 @@ _CLOSED = ("connection is closed", "pool is closed", "pool is closing")
 # And one for a call on a connection whose server has just said goodbye: it is in state 2 then, and failed after it.
 _FAREWELL = ("another operation (2) is in progress", 'protocol is in the "failed" state')
 
-_SERVER_SETTINGS = {"application_name": "automations", "timezone": "UTC", "jit": "off"}
+_SERVER_SETTINGS = {"application_name": "automations", "timezone": "UTC"}
 
 HOST_SECONDS = 3.0
 """Longest that one of several hosts may take to let us in."""
@@ -94,6 +94,8 @@ def load_queries(noun: str) -> Any:
     return aiosql.from_path(resource("sql") / "queries" / f"{noun}.sql", adapter, mandatory_parameters=False)
 
 
+_queries = load_queries("session")
+
 # Our own statements go by keys, whatever the values are: planning one for its values takes longer than running it.
 _PLANNED_ONCE = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
 
@@ -143,13 +145,25 @@ class Database:
     async def dedicated(self, *, statement_seconds: float = 60) -> DedicatedConnection:
         """A connection outside the pool, for a loop or a command that keeps it; the caller closes it."""
         try:
-            return await _connect(self._url, server_settings=_SERVER_SETTINGS, command_timeout=statement_seconds)
+            return await _connect(self._url, command_timeout=statement_seconds)
         except ValueError:  # its text may hold a piece of the URL, and that a piece of the password
             raise SettingsError("AUTOMATIONS_DATABASE_URL: is not the URL of a PostgreSQL database") from None
 
 
-async def _connect(url: str, **options: Any) -> DedicatedConnection:
-    """Connect to the first host of the URL that will do.
+async def _connect(url: str, *, settings: Mapping[str, str] | None = None, **options: Any) -> DedicatedConnection:
+    """A connection for our statements, with these settings of PostgreSQL besides."""
+    settings = {"jit": "off", **(settings or {})}
+    connection = await _first_that_will_do(url, server_settings=_SERVER_SETTINGS, **options)
+    try:
+        await _queries.set_up(connection, names=list(settings), values=list(settings.values()))
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
+
+
+async def _first_that_will_do(url: str, **options: Any) -> DedicatedConnection:
+    """Connect to one of the hosts of the URL.
 
     asyncpg has one limit for all of them together, so that one that says nothing would keep it from the others.
     """
@@ -192,7 +206,7 @@ def _pool(url: str, size: int, seconds: int, settings: Mapping[str, str]) -> Poo
         database=None,
         min_size=1,
         max_size=size,
-        server_settings={**_SERVER_SETTINGS, "statement_timeout": f"{seconds * 1000}", **settings},
+        settings={"statement_timeout": f"{seconds * 1000}", **settings},
         command_timeout=seconds + 5,
         reset=_keep,
     )

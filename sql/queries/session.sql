@@ -1,0 +1,4 @@
+-- name: set_up!
+-- After connecting, since PgBouncer refuses settings at the start of a connection that it does not know.
+SELECT set_config(name, value, false)
+FROM unnest(CAST(:names AS text[]), CAST(:values AS text[])) AS setting (name, value);

@@ -1,7 +1,7 @@
 """An id for each request: the caller's own or a new one, in the answer and in every line that is logged meanwhile."""
 
 import re
-from uuid import uuid4
+from secrets import token_hex
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -22,7 +22,7 @@ class RequestIds:
             await self._app(scope, receive, send)
             return
         given = next((value for name, value in scope["headers"] if name == _HEADER), b"")
-        request_id = given if _USABLE.fullmatch(given) else uuid4().hex.encode()
+        request_id = given if _USABLE.fullmatch(given) else token_hex(16).encode()
 
         async def send_with_id(message: Message) -> None:
             if message["type"] in {"http.response.start", "websocket.accept", "websocket.http.response.start"}:

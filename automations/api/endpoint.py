@@ -194,6 +194,8 @@ def _answer(result: ExecutionResult) -> dict[str, Any]:
 
 
 def _status_of(results: list[ExecutionResult], answers: list[dict[str, Any]], media_type: str) -> int:
+    if not any(result.errors for result in results):
+        return 200
     if all(is_unavailable(result.errors) for result in results):
         return 503
     if any(isinstance(error.original_error, WrongMethod) for result in results for error in result.errors or ()):

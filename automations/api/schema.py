@@ -29,7 +29,7 @@ from automations.api.secrets import secret_names, secret_value
 from automations.api.subscriptions.fields import subscription_fields
 
 
-async def _hello() -> str | None:
+def _hello() -> str | None:
     return "👋"
 
 

@@ -8,7 +8,7 @@ UV := uv==0.13.9
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench chaos failover schema ui client pictures lock
+.PHONY: help run demo test check bench chaos failover soak schema ui client pictures lock
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*?## ' $(MAKEFILE_LIST) | sort | awk -F ':.*?## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ chaos: $(VENV)/.dev ## Kill, cut and restart everything under load, and see that
 
 failover: $(VENV)/.dev ## Take primaries away from a Patroni cluster under load (needs patroni, etcd and PostgreSQL)
 	@$(BIN)/python -m tests.failover $(ARGS)
+
+soak: $(VENV)/.dev ## An hour of load, in which nothing may grow; draws soak.svg (ARGS="--seconds 180")
+	@$(BIN)/python -m tests.soak $(ARGS)
 
 schema: $(VENV)/.run ## Write schema.graphql
 	$(BIN)/python -m automations schema > schema.graphql

@@ -3,6 +3,7 @@
 One process of all that share the database does; when it ends, another one takes over.
 """
 
+import math
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -18,7 +19,8 @@ from automations.engine.loop import Bell, keep_running
 log = structlog.get_logger(__name__)
 queries = load_queries("retention")
 
-LOOK_SECONDS = 600.0
+LONGEST_LOOK_SECONDS = 600.0
+SHORTEST_LOOK_SECONDS = 1.0
 BATCH = 500
 RUNS_BATCH = 50  # each may have some hundred rows
 REST = 4  # times as long as the step before: a fifth of the time at most goes into this
@@ -34,9 +36,16 @@ class Keep:
     idempotency_key_days: float = 0
     flow_run_days: float = 0
 
+    @property
+    def look_seconds(self) -> float:
+        """How long to rest between two looks: what is kept for minutes only has to be looked at more often."""
+        days = (self.ledger_days, self.audit_days, self.idempotency_key_days, self.flow_run_days)
+        shortest = min((each * 86_400 for each in days if each), default=math.inf)
+        return max(SHORTEST_LOOK_SECONDS, min(shortest / 10, LONGEST_LOOK_SECONDS))
+
 
 class Retention:
-    """Looks every ten minutes."""
+    """Looks every ten minutes, or more often."""
 
     def __init__(self, database: Database, keep: Keep) -> None:
         self._database, self._keep = database, keep
@@ -56,7 +65,7 @@ class Retention:
             is_pruner = is_pruner or await queries.become_pruner(connection)
             if is_pruner:
                 await self._prune(connection)
-            await self._bell.wait_for_stop(LOOK_SECONDS)
+            await self._bell.wait_for_stop(self._keep.look_seconds)
 
     async def _prune(self, connection: DedicatedConnection) -> None:
         removed: Counter[str] = Counter()

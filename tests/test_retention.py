@@ -150,3 +150,8 @@ async def test_other_tenants_are_looked_after_too(connection: DedicatedConnectio
         await each.owe()
         await end_all(each)
     assert await removed(connection, Keep(ledger_days=90)) == {"firing": 2}
+
+
+@pytest.mark.parametrize(("days", "seconds"), [(90, 600), (0, 600), (0.01, 86.4), (0.000_001, 1)])
+def test_what_is_kept_for_minutes_is_looked_at_more_often(days: float, seconds: float) -> None:
+    assert Keep(ledger_days=days, idempotency_key_days=30).look_seconds == pytest.approx(seconds)

@@ -69,7 +69,7 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault, backend: 
 
     The database must have been migrated; `backend` says whose its watched tables are.
     """
-    database = Database(database_url, pool_size=settings.database_pool_size)
+    database = Database(database_url, reading_url=settings.read_database_url, pool_size=settings.database_pool_size)
     links = Links(ui_url=settings.ui_url, flow_run=settings.flow_run_link, flow=settings.flow_link)
     choices = Choices(
         phone_country=settings.phone_country,

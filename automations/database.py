@@ -101,12 +101,15 @@ _PLANNED_ONCE = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off
 
 
 class Database:
-    """Pools for requests and single connections for the loops, all on one URL (multi-host URLs included)."""
+    """Pools for requests and single connections for the loops, all on one URL (multi-host URLs included).
 
-    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+    What only reads may go to another one, a standby's.
+    """
+
+    def __init__(self, url: str, *, reading_url: str | None = None, pool_size: int = 10) -> None:
         self._url = url
         self._pool = _pool(url, pool_size, STATEMENT_SECONDS, _PLANNED_ONCE)
-        self._reading_pool = _pool(url, pool_size, READING_SECONDS, {})
+        self._reading_pool = _pool(reading_url or url, pool_size, READING_SECONDS, {})
 
     async def connect(self) -> None:
         await self._pool.connect()
@@ -177,7 +180,9 @@ async def _first_that_will_do(url: str, **options: Any) -> DedicatedConnection:
 
 
 def _one_for_each_host(url: str) -> list[str]:
-    """`a://user@b,c/d` as `a://user@b/d` and `a://user@c/d`."""
+    """`a://user@b,c/d` as `a://user@b/d` and `a://user@c/d`; a preference needs all of them together."""
+    if "prefer-standby" in url:
+        return [url]
     scheme, separator, rest = url.partition("://")
     authority = re.split("[/?#]", rest, maxsplit=1)[0]
     user, at, hosts = authority.rpartition("@")

@@ -163,6 +163,12 @@ class Settings:
     database_url: str | None = _setting(
         None, _TEXT, "An ordinary PostgreSQL (15 or newer) to use in place of the embedded one.", secret=True
     )
+    read_database_url: str | None = _setting(
+        None,
+        _TEXT,
+        "The same database at a standby, which may be behind: queries and /metrics read there.",
+        secret=True,
+    )
     orchestration_url: str | None = _setting(
         None,
         _Kind(_web_address, "an address that begins with https:// or http://"),

@@ -179,6 +179,24 @@ async def test_text_that_is_no_database_url_is_a_wrong_setting(command: str) -> 
     assert complaint(done) == "AUTOMATIONS_DATABASE_URL: is not the URL of a PostgreSQL database"
 
 
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        (f"{SECRET}://nowhere", "is not the URL of a PostgreSQL database"),
+        (f"postgresql://me:{SECRET}@127.0.0.1:1/x", "that database cannot be used: "),
+    ],
+)
+async def test_standby_that_cannot_be_read_stops_the_start(
+    database_url: str, tmp_path: Path, url: str, problem: str
+) -> None:
+    done = await automations(
+        "serve", database_url=database_url, read_database_url=url, data_dir=str(tmp_path), port="0"
+    )
+    assert done.code == 2
+    assert complaint(done).startswith(f"AUTOMATIONS_READ_DATABASE_URL: {problem}")
+    assert SECRET not in done.err
+
+
 async def test_key_that_is_none_is_a_wrong_setting(tmp_path: Path, database_url: str) -> None:
     done = await automations("serve", port="0", data_dir=str(tmp_path), database_url=database_url, secret_keys=SECRET)
     assert done.code == 2

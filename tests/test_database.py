@@ -6,6 +6,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
 import asyncpg
@@ -13,7 +14,7 @@ import pytest
 
 from automations.database import CLIENT_ERRORS, Database, DedicatedConnection, is_connection_lost
 from automations.engine.loop import Bell, keep_running
-from tests.harness import eventually
+from tests.harness import eventually, running
 from tests.receivers import refusing_port
 
 
@@ -100,6 +101,18 @@ async def test_host_that_says_nothing_keeps_nobody_from_the_next_one(
         database = Database(several)
         await database.connect()
         await database.disconnect()
+
+
+async def test_queries_read_from_the_standby_where_one_is_named(
+    database_url: str, module_database_url: str, tmp_path: Path
+) -> None:
+    async with running(database_url, tmp_path, read_database_url=module_database_url) as server:
+        made = await server.automation({"webhook": {"url": "https://example.com"}})
+        assert await server.execute("{ automation { id } }") == {"automation": []}, (
+            "it stands in for one that is behind"
+        )
+    async with running(database_url, tmp_path) as server:
+        assert await server.execute("{ automation { id } }") == {"automation": [{"id": made}]}
 
 
 async def test_server_that_is_not_there_is_lost() -> None:

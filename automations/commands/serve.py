@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 
 from automations.attachment import Backend
-from automations.commands.shared import bring_up_to_date, database_url, interruptible, load_vault
+from automations.commands.shared import bring_up_to_date, check_reading, database_url, interruptible, load_vault
 from automations.hosts import is_loopback
 from automations.logs import configure_logs
 from automations.metrics import counting_together
@@ -58,6 +58,8 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     bound = _listen(settings)
     with database_url(settings) as url:
         _, backend = bring_up_to_date(url)
+        if settings.read_database_url is not None:
+            check_reading(settings.read_database_url)
         if settings.workers > 1:
             with counting_together():
                 return run_workers(

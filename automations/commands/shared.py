@@ -48,6 +48,22 @@ def bring_up_to_date(url: str) -> tuple[list[Migration], Backend]:
         raise MigrationError(f"The database of AUTOMATIONS_DATABASE_URL cannot be used: {what}") from None
 
 
+def check_reading(url: str) -> None:
+    """See that the database from which queries are to read lets us in."""
+
+    async def run() -> None:
+        connection = await Database(url).dedicated()
+        await connection.close()
+
+    try:
+        asyncio.run(run())
+    except SettingsError:
+        raise SettingsError("AUTOMATIONS_READ_DATABASE_URL: is not the URL of a PostgreSQL database") from None
+    except CLIENT_ERRORS as error:
+        what = str(error) or type(error).__name__
+        raise SettingsError(f"AUTOMATIONS_READ_DATABASE_URL: that database cannot be used: {what}") from None
+
+
 def load_vault(settings: Settings) -> Vault:
     """The keys of secrets; the key file is made if there is none."""
     try:

@@ -77,11 +77,12 @@ async def test_connection_to_a_server_that_hangs_is_given_up(database: Database)
         hanging = connection.get_server_pid()
     os.kill(hanging, signal.SIGSTOP)
     try:
-        with pytest.raises(TimeoutError):
+        async with asyncio.timeout(10):
+            with pytest.raises(TimeoutError):
+                async with database.connection() as connection:
+                    await connection.fetchval("SELECT 1", timeout=0.1)
             async with database.connection() as connection:
-                await connection.fetchval("SELECT 1", timeout=0.1)
-        async with asyncio.timeout(10), database.connection() as connection:
-            assert await connection.fetchval("SELECT 1") == 1
+                assert await connection.fetchval("SELECT 1") == 1
     finally:
         os.kill(hanging, signal.SIGCONT)
 

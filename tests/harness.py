@@ -163,13 +163,18 @@ class ServerProcess:
         )  # fmt: skip
         assert process.stderr is not None
         lines = []
-        async with asyncio.timeout(60):
-            async for line in process.stderr:
-                lines.append(line.decode())
-                with suppress(orjson.JSONDecodeError):
-                    entry = orjson.loads(line)
-                    if entry.get("event") == "ready":
-                        return cls(process, entry["health"].removesuffix("/readyz"), lines)
+        try:
+            async with asyncio.timeout(60):
+                async for line in process.stderr:
+                    lines.append(line.decode())
+                    with suppress(orjson.JSONDecodeError):
+                        entry = orjson.loads(line)
+                        if entry.get("event") == "ready":
+                            return cls(process, entry["health"].removesuffix("/readyz"), lines)
+        except BaseException:  # nobody would end it
+            process.kill()
+            await process.wait()
+            raise
         raise RuntimeError("the server did not start:\n" + "".join(lines))
 
     async def _read(self) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from ipaddress import ip_network
 from typing import Protocol
 
 import structlog
@@ -45,15 +44,13 @@ from automations.orchestration.tenants import ensure_default_tenant
 from automations.probes import Probes
 from automations.request_ids import RequestIds
 from automations.retention import Keep, Retention
-from automations.settings import Settings
+from automations.settings import ANYWHERE, Settings
 from automations.trials import Trials
 from automations.vault import Vault
 from automations.watch import Watch
 from automations.web import page_routes
 
 log = structlog.get_logger(__name__)
-
-ANYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 
 
 class Part(Protocol):

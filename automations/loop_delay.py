@@ -2,6 +2,7 @@
 
 import asyncio
 
+from automations.engine.loop import Bell
 from automations.metrics import LOOP_DELAY
 
 EVERY_SECONDS = 0.5
@@ -11,19 +12,17 @@ class LoopDelay:
     """Measures until it is stopped."""
 
     def __init__(self) -> None:
-        self._stopped = asyncio.Event()
+        self._bell = Bell()
 
     def stop(self) -> None:
         """Measure no more."""
-        self._stopped.set()
+        self._bell.stop()
 
     async def run(self) -> None:
         """Sleep again and again, and note by how much it was too long."""
         loop = asyncio.get_running_loop()
-        while not self._stopped.is_set():
+        while not self._bell.stopped:
             due_at = loop.time() + EVERY_SECONDS
-            try:
-                async with asyncio.timeout_at(due_at):
-                    await self._stopped.wait()
-            except TimeoutError:
+            await self._bell.wait_for_stop(EVERY_SECONDS)
+            if not self._bell.stopped:
                 LOOP_DELAY.observe(max(0.0, loop.time() - due_at))

@@ -14,11 +14,12 @@ from uuid import UUID
 import structlog
 
 from automations.database import Database, DedicatedConnection, load_queries
-from automations.engine.loop import Bell, keep_running
+from automations.engine.loop import Bell, keep_running, look_alone
 
 log = structlog.get_logger(__name__)
 queries = load_queries("retention")
 
+LOCK = 7305804404
 LONGEST_LOOK_SECONDS = 600.0
 SHORTEST_LOOK_SECONDS = 1.0
 BATCH = 500
@@ -60,12 +61,7 @@ class Retention:
         await keep_running("retention", self._database, self._work, self._bell)
 
     async def _work(self, connection: DedicatedConnection) -> None:
-        is_pruner = False
-        while not self._bell.stopped:
-            is_pruner = is_pruner or await queries.become_pruner(connection)
-            if is_pruner:
-                await self._prune(connection)
-            await self._bell.wait_for_stop(self._keep.look_seconds)
+        await look_alone(connection, self._prune, self._bell, lock=LOCK, every_seconds=self._keep.look_seconds)
 
     async def _prune(self, connection: DedicatedConnection) -> None:
         removed: Counter[str] = Counter()

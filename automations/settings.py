@@ -16,6 +16,7 @@ from platformdirs import user_data_path
 
 PREFIX = "AUTOMATIONS_"
 LOOPBACK = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
+ANYWHERE = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
 
 ROLES = ("api", "engine", "delivery")
 """What a server may do."""

@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 
 import structlog
 
-from automations.database import Database, DedicatedConnection, load_queries
-from automations.engine.loop import Bell, keep_running
+from automations.database import Database, DedicatedConnection
+from automations.engine.loop import Bell, keep_running, look_alone
 from automations.health import LATE, measure
 from automations.http import Http, HttpError
 
 log = structlog.get_logger(__name__)
-queries = load_queries("health")
 
+LOCK = 7305804403
 LOOK_SECONDS = 15.0
 PING_SECONDS = 60.0
 
@@ -38,15 +38,13 @@ class Watch:
         await keep_running("watch", self._database, self._work, self._bell)
 
     async def _work(self, connection: DedicatedConnection) -> None:
-        is_watcher = False
-        while not self._bell.stopped:
-            is_watcher = is_watcher or await queries.become_watcher(connection)
-            if is_watcher:
-                health = await measure(connection, now=datetime.now(UTC))
-                self._tell(health.problems)
-                if not LATE & health.problems.keys():
-                    await self._ping()
-            await self._bell.wait_for_stop(LOOK_SECONDS)
+        await look_alone(connection, self._look, self._bell, lock=LOCK, every_seconds=LOOK_SECONDS)
+
+    async def _look(self, connection: DedicatedConnection) -> None:
+        health = await measure(connection, now=datetime.now(UTC))
+        self._tell(health.problems)
+        if not LATE & health.problems.keys():
+            await self._ping()
 
     def _tell(self, problems: dict[str, str]) -> None:
         """Each problem once when it comes, and once when it is over."""

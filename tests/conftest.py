@@ -19,6 +19,7 @@ from automations.database import Database, DedicatedConnection
 from automations.migrations import migrate
 from automations.orchestration.tenants import ensure_default_tenant
 from automations.postgres import EmbeddedPostgres
+from tests.delivery.ledger import Ledger
 from tests.harness import Automations, running
 
 hypothesis_settings.register_profile("automations", deadline=None, derandomize="CI" in os.environ)
@@ -96,6 +97,12 @@ async def connection(database_url: str) -> AsyncIterator[DedicatedConnection]:
 async def tenant_id(connection: DedicatedConnection) -> UUID:
     """The default tenant."""
     return await ensure_default_tenant(connection)
+
+
+@pytest.fixture
+def ledger(connection: DedicatedConnection, tenant_id: UUID) -> Ledger:
+    """The ledger of the default tenant."""
+    return Ledger(connection, tenant_id)
 
 
 @pytest.fixture

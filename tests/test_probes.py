@@ -18,13 +18,6 @@ from tests.receivers import Receiver, refusing_port, reply
 from tests.test_cli import Done
 from tests.test_cli import automations as command
 
-
-@pytest.fixture
-def ledger(connection: DedicatedConnection, tenant_id: UUID) -> Ledger:
-    """The ledger of the default tenant."""
-    return Ledger(connection, tenant_id)
-
-
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 

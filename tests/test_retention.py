@@ -17,12 +17,6 @@ from tests.harness import Automations, eventually, running
 IN_100_DAYS = timedelta(days=100)
 
 
-@pytest.fixture
-def ledger(connection: DedicatedConnection, tenant_id: UUID) -> Ledger:
-    """The ledger of the default tenant."""
-    return Ledger(connection, tenant_id)
-
-
 async def removed(connection: DedicatedConnection, keep: Keep, *, later: timedelta = IN_100_DAYS) -> dict[str, int]:
     """What a look removes that long from now."""
     counts: Counter[str] = Counter()

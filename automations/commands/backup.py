@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import unquote, urlsplit
 
-from automations.commands.shared import bring_up_to_date, database_url, load_vault
-from automations.database import CLIENT_ERRORS, Database, load_queries
+from automations.commands.shared import bring_up_to_date, connected, database_url, load_vault
+from automations.database import CLIENT_ERRORS, load_queries
 from automations.definitions.secrets import unreadable_secrets
 from automations.postgres_install import find_binaries
 from automations.settings import Settings
@@ -94,20 +94,13 @@ def _restore(url: str, file: str, settings: Settings) -> list[str]:
 
 
 async def _is_empty(url: str) -> bool:
-    connection = await Database(url).dedicated()
-    try:
+    async with connected(url) as connection:
         return bool(await queries.is_empty(connection))
-    finally:
-        await connection.close()
 
 
 async def _unreadable(url: str, vault: Vault) -> list[str]:
-    connection = await Database(url).dedicated()
-    try:
-        async with connection.transaction():
-            return await unreadable_secrets(connection, vault)
-    finally:
-        await connection.close()
+    async with connected(url) as connection, connection.transaction():
+        return await unreadable_secrets(connection, vault)
 
 
 @contextmanager

@@ -6,7 +6,8 @@ import sys
 from typing import Any
 
 from automations.attachment import Leaving, has_schema, is_attached, leave, look_at_leaving, wait_briefly
-from automations.database import CLIENT_ERRORS, Database, DedicatedConnection, LockTimeout
+from automations.commands.shared import connected
+from automations.database import CLIENT_ERRORS, DedicatedConnection, LockTimeout
 from automations.migrations import alone
 from automations.settings import Settings, SettingsError
 from automations.terminal import confirmed
@@ -47,11 +48,8 @@ def run_detach(database_url: str, *, yes: bool) -> int:
     """Show what goes, ask, and do it; the exit code. ValueError says why it cannot be done."""
 
     async def run() -> int:
-        connection = await Database(database_url).dedicated()
-        try:
+        async with connected(database_url) as connection:
             return await _detach(connection, yes=yes)
-        finally:
-            await connection.close()
 
     try:
         return asyncio.run(run())

@@ -5,7 +5,6 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from ipaddress import ip_network
 from typing import Any, Final
 
 import orjson
@@ -14,10 +13,9 @@ from automations.commands.shared import database_url
 from automations.database import Database
 from automations.doctor import BackendApi, Finding, examine
 from automations.http import Http
-from automations.settings import Settings
+from automations.settings import ANYWHERE, Settings
 
 ANSWER_SECONDS: Final = 10.0
-_ANYWHERE: Final = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 _MARKS: Final = {"ok": "ok", "warning": "warning", "problem": "PROBLEM"}
 
 
@@ -47,7 +45,7 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
 
 
 async def _examine(url: str, settings: Settings) -> list[Finding]:
-    http = Http(allowed_networks=_ANYWHERE, timeout_seconds=ANSWER_SECONDS)
+    http = Http(allowed_networks=ANYWHERE, timeout_seconds=ANSWER_SECONDS)
     try:
         backend_api = BackendApi(http, settings.orchestration_url, settings.orchestration_api_key)
         return await examine(Database(url), backend_api)

@@ -12,13 +12,11 @@ from uuid import UUID
 from automations.access import keys
 from automations.access.authors import set_author
 from automations.access.roles import Role
-from automations.commands.shared import bring_up_to_date, database_url
-from automations.database import Database, DedicatedConnection
+from automations.commands.shared import ACTOR, bring_up_to_date, connected, database_url
+from automations.database import DedicatedConnection
 from automations.errors import InvalidInput, RequestError
 from automations.orchestration.tenants import ensure_default_tenant, tenant_of
 from automations.settings import Settings
-
-ACTOR = "command line"
 
 
 def add(commands: Any) -> None:
@@ -50,13 +48,9 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     command: Callable[[DedicatedConnection, argparse.Namespace], Awaitable[str]] = options.key_command
 
     async def act(url: str) -> str:
-        connection = await Database(url).dedicated()
-        try:
-            async with connection.transaction():
-                await set_author(connection, actor=ACTOR, operation=options.operation)
-                return await command(connection, options)
-        finally:
-            await connection.close()
+        async with connected(url) as connection, connection.transaction():
+            await set_author(connection, actor=ACTOR, operation=options.operation)
+            return await command(connection, options)
 
     try:
         with database_url(settings) as url:

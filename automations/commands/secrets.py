@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from automations.access.authors import set_author
-from automations.commands.shared import bring_up_to_date, database_url
-from automations.database import CLIENT_ERRORS, Database, load_queries
+from automations.attachment import connected_servers
+from automations.commands.shared import ACTOR, bring_up_to_date, connected, database_url
+from automations.database import CLIENT_ERRORS
 from automations.definitions.secrets import reseal_secrets
 from automations.settings import Settings
 from automations.vault import KEY_FILE, SecretUnreadable, Vault, add_key, drop_old_keys
-
-queries = load_queries("health")
 
 
 def add(commands: Any) -> None:
@@ -49,17 +48,14 @@ def run(settings: Settings, _options: argparse.Namespace) -> int:
 
 
 async def _rotate(url: str, secret_keys: str | None, data_dir: Path) -> int:
-    connection = await Database(url).dedicated()
-    try:
+    async with connected(url) as connection:
         if secret_keys is None:
-            if others := await queries.other_sessions(connection):
+            if others := await connected_servers(connection):
                 raise ValueError(f"a server runs ({others} sessions) that would not know the new key: stop it first")
             add_key(data_dir)  # from here to the end the file holds both: whenever this is cut short, all opens
         async with connection.transaction():
-            await set_author(connection, actor="command line", operation="secrets rotate")
+            await set_author(connection, actor=ACTOR, operation="secrets rotate")
             count = await reseal_secrets(connection, Vault.load(secret_keys, data_dir))
-        if secret_keys is None:
-            drop_old_keys(data_dir)
-        return count
-    finally:
-        await connection.close()
+    if secret_keys is None:
+        drop_old_keys(data_dir)
+    return count

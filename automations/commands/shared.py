@@ -2,12 +2,12 @@
 
 import asyncio
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from types import FrameType
 
 from automations.attachment import Backend, find_backend
-from automations.database import CLIENT_ERRORS, Database
+from automations.database import CLIENT_ERRORS, Database, DedicatedConnection
 from automations.migrations import Migration, MigrationError, migrate
 from automations.postgres import EmbeddedPostgres
 from automations.settings import Settings, SettingsError
@@ -28,18 +28,31 @@ def database_url(settings: Settings) -> Iterator[str]:
         embedded.release()
 
 
+ACTOR = "command line"
+"""Who did it, as the audit names those who have the database."""
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[DedicatedConnection]:
+    """A connection to a database, which ends at once where something goes wrong.
+
+    Closing it in order would wait for the statement under way: at a signal, for somebody's lock.
+    """
+    connection = await Database(url).dedicated()
+    try:
+        yield connection
+    except BaseException:
+        connection.terminate()
+        raise
+    await connection.close()
+
+
 def bring_up_to_date(url: str) -> tuple[list[Migration], Backend]:
     """Migrate a database: what was applied, and whose its watched tables are."""
 
     async def run() -> tuple[list[Migration], Backend]:
-        connection = await Database(url).dedicated()
-        try:
-            applied, backend = await migrate(connection), await find_backend(connection)
-        except BaseException:
-            connection.terminate()  # closing would wait for the statement under way: at a signal, for somebody's lock
-            raise
-        await connection.close()
-        return applied, backend
+        async with connected(url) as connection:
+            return await migrate(connection), await find_backend(connection)
 
     try:
         return asyncio.run(run())
@@ -52,8 +65,8 @@ def check_reading(url: str) -> None:
     """See that the database from which queries are to read lets us in."""
 
     async def run() -> None:
-        connection = await Database(url).dedicated()
-        await connection.close()
+        async with connected(url):
+            pass
 
     try:
         asyncio.run(run())

@@ -10,8 +10,8 @@ from typing import Any
 
 import orjson
 
-from automations.commands.shared import database_url
-from automations.database import CLIENT_ERRORS, Database
+from automations.commands.shared import connected, database_url
+from automations.database import CLIENT_ERRORS
 from automations.health import MEANINGS, Health, TableSize, measure, table_sizes
 from automations.settings import Settings
 
@@ -36,12 +36,8 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     """Print it and return the exit code. ValueError says why there is nothing to print."""
 
     async def look(url: str) -> tuple[Health, list[TableSize]]:
-        connection = await Database(url).dedicated()
-        try:
-            health = await measure(connection, now=datetime.now(UTC))
-            return health, await table_sizes(connection)
-        finally:
-            await connection.close()
+        async with connected(url) as connection:
+            return await measure(connection, now=datetime.now(UTC)), await table_sizes(connection)
 
     try:
         with database_url(settings) as url:

@@ -6,9 +6,10 @@ from contextlib import suppress
 
 import structlog
 
-from automations.database import CLIENT_ERRORS, Database, DedicatedConnection, is_connection_lost
+from automations.database import CLIENT_ERRORS, Database, DedicatedConnection, is_connection_lost, load_queries
 
 log = structlog.get_logger(__name__)
+queries = load_queries("loop")
 
 SHORTEST_BACKOFF_SECONDS = 0.05
 LONGEST_BACKOFF_SECONDS = 5.0
@@ -84,6 +85,26 @@ async def keep_running(
             backoff = min(backoff * 2, LONGEST_BACKOFF_SECONDS)
         elif is_unfinished():
             await asyncio.sleep(SHORTEST_BACKOFF_SECONDS)
+
+
+async def look_alone(
+    connection: DedicatedConnection,
+    look: Callable[[DedicatedConnection], Awaitable[None]],
+    bell: Bell,
+    *,
+    lock: int,
+    every_seconds: float,
+) -> None:
+    """Look again and again until the bell is stopped, in one process of all that share the database.
+
+    The others wait until that one ends, which frees the advisory lock with this number.
+    """
+    is_alone = False
+    while not bell.stopped:
+        is_alone = is_alone or await queries.try_lock(connection, number=lock)
+        if is_alone:
+            await look(connection)
+        await bell.wait_for_stop(every_seconds)
 
 
 async def _wait_for(event: asyncio.Event, seconds: float) -> None:

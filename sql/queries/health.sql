@@ -58,12 +58,3 @@ SELECT format('%s.%s', relnamespace::regnamespace, relname) AS name, pg_total_re
 FROM pg_class
 WHERE relkind IN ('r', 'p') AND relnamespace = ANY(ARRAY['automations'::regnamespace, 'public'::regnamespace])
 ORDER BY pg_total_relation_size(oid) DESC, relname;
-
--- name: become_watcher$
--- One process of all looks after the whole: the one that holds this lock. It is freed with its connection.
-SELECT pg_try_advisory_lock(7305804403);
-
--- name: other_sessions$
--- Of servers and commands that use this database at the moment.
-SELECT count(*) FROM pg_stat_activity
-WHERE datname = current_database() AND application_name = 'automations' AND pid <> pg_backend_pid();

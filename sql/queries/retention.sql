@@ -1,7 +1,3 @@
--- name: become_pruner$
--- One process of all removes what is old: the one that holds this lock. It is freed with its connection.
-SELECT pg_try_advisory_lock(7305804404);
-
 -- name: tenants
 SELECT id FROM public.tenant ORDER BY id;
 

@@ -7,7 +7,6 @@ from uuid import UUID
 
 import pytest
 
-from automations.database import DedicatedConnection
 from tests.delivery.ledger import Ledger
 from tests.harness import Automations, running
 
@@ -25,11 +24,6 @@ async def idle_server(database_url: str, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr("automations.delivery.dispatcher.Dispatcher.run", rest)
     async with running(database_url, tmp_path) as automations:
         yield automations
-
-
-@pytest.fixture
-def ledger(connection: DedicatedConnection, tenant_id: UUID) -> Ledger:
-    return Ledger(connection, tenant_id)
 
 
 async def waits_for(server: Automations, delivery: UUID) -> str | None:

@@ -14,7 +14,7 @@ import psutil
 from automations.database import Database, DedicatedConnection
 from automations.health import measure, table_sizes
 from tests.chaos.run import cancel, embedded, prepare_database
-from tests.harness import Automations, ServerProcess
+from tests.harness import Automations, ServerProcess, serving
 from tests.receivers import Receiver
 
 CALLERS = 5
@@ -80,18 +80,18 @@ async def run_soak(*, seconds: float, rate: float, keep_seconds: float) -> Soak:
     soak = Soak()
     with tempfile.TemporaryDirectory(prefix="automations-soak-") as name, embedded(Path(name)) as postgres:
         await prepare_database(postgres.url)
-        server = await ServerProcess.start(Path(name) / "server", postgres.url, **kept)
         connection = await Database(postgres.url).dedicated()
-        try:
-            async with Receiver() as receiver, server.client() as client:
-                loading = asyncio.create_task(_load(soak, client, receiver, rate))
-                try:
-                    await _watch(soak, connection, server, receiver, seconds)
-                finally:
-                    await cancel(loading)
-        finally:
-            await connection.close()
-            await server.kill()
+        async with (
+            serving(Path(name) / "server", postgres.url, **kept) as server,
+            Receiver() as receiver,
+            server.client() as client,
+        ):
+            loading = asyncio.create_task(_load(soak, client, receiver, rate))
+            try:
+                await _watch(soak, connection, server, receiver, seconds)
+            finally:
+                await cancel(loading)
+                await connection.close()
     return soak
 
 

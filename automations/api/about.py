@@ -69,11 +69,11 @@ async def auth_info(info: strawberry.Info) -> AuthInfo | None:
     )
 
 
-async def api_info() -> ApiInfo | None:
+def api_info() -> ApiInfo | None:
     return ApiInfo(
         backend="SERVER", mode="normal", version=__version__, core_version=CORE_VERSION, release_timestamp=None
     )
 
 
-async def reference_data() -> ReferenceData | None:
+def reference_data() -> ReferenceData | None:
     return ReferenceData(state_hierarchy=Json(STATE_HIERARCHY), state_info=Json(STATE_INFO))

@@ -17,6 +17,7 @@ from graphql import (
 )
 
 from automations.access.roles import Role
+from automations.api.constants import is_constant
 from automations.api.cost import VariableLimit, cost_of
 from automations.api.limits import Limits, refuse_above
 from automations.api.measures import refuse_excess
@@ -29,13 +30,17 @@ CACHED_CHARACTERS = 20_000  # a longer document is read each time: nobody can fi
 _TOO_COSTLY = "An operation may ask for {allowed} values; this one asks for {found}. Ask for fewer rows with limit."
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Operation:
-    """One operation of a valid document. `cost` is None where it depends on the variables."""
+    """One operation of a valid document. `cost` is None where it depends on the variables.
+
+    `is_constant`: its answer is the same for everybody who may run it, and stays.
+    """
 
     document: DocumentNode
     node: OperationDefinitionNode
     cost: int | None
+    is_constant: bool = False
     refusals: Mapping[Role, Sequence[GraphQLError]] = field(default_factory=dict)
     """What the roles are told that may not run it."""
     backend_refusals: Sequence[GraphQLError] = ()
@@ -113,6 +118,7 @@ class Documents:
             document,
             node,
             self._cost(document, node),
+            is_constant(node, fragments),
             refusals(self._schema, node, fragments),
             backend_refusals(self._schema, node, fragments),
         )

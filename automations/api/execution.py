@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Sequence
+from functools import lru_cache
 from typing import Any, cast
 from uuid import uuid4
 
@@ -9,15 +10,19 @@ import orjson
 import strawberry
 import structlog
 from graphql import ExecutionResult, GraphQLError, OperationType, execute
+from graphql.pyutils import AwaitableOrValue
 from strawberry.execution.is_awaitable import optimized_is_awaitable
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from automations.api.documents import Documents
+from automations.api.documents import Documents, Operation
 from automations.api.limits import Limits
 from automations.database import DatabaseError, DataError, LimitError, is_connection_lost
 from automations.errors import Forbidden, InvalidInput, RequestError
 
 log = structlog.get_logger(__name__)
+
+KEPT_ANSWERS = 16
+"""Of constant operations. One is 0.6 MB where it is all of the schema."""
 
 _NOT_HERE = "Ask for subscriptions over WebSocket (graphql-transport-ws), or with Accept: text/event-stream."
 
@@ -59,6 +64,7 @@ class Operations:
     def __init__(self, schema: strawberry.Schema, limits: Limits) -> None:
         self._schema = schema._schema  # noqa: SLF001 - strawberry has no public way to it
         self.documents = Documents(self._schema, limits)
+        self._constant = lru_cache(maxsize=KEPT_ANSWERS)(self._execute_constant)
 
     async def execute(
         self,
@@ -88,17 +94,29 @@ class Operations:
             return ExecutionResult(None, [GraphQLError(problem, original_error=WrongMethod(problem))])
         if operation.kind is OperationType.SUBSCRIPTION:
             return ExecutionResult(None, [GraphQLError(_NOT_HERE)])
-        result = execute(
+        if operation.is_constant:
+            return self._constant(operation)
+        result = self._execute(operation, variables, context)
+        return await result if isinstance(result, Awaitable) else result
+
+    def _execute_constant(self, operation: Operation) -> ExecutionResult:
+        """The answer as JSON."""
+        result = cast("ExecutionResult", self._execute(operation, None, None))
+        return ExecutionResult(orjson.Fragment(orjson.dumps(result.data)), result.errors)
+
+    def _execute(
+        self, operation: Operation, variables: dict[str, Any] | None, context: Any
+    ) -> AwaitableOrValue[ExecutionResult]:
+        return execute(
             self._schema,
             operation.document,
             variable_values=variables,
-            operation_name=name,
+            operation_name=operation.node.name.value if operation.node.name else None,
             context_value=context,
             executor_class=ExecutionContext,
             is_awaitable=cast("Any", optimized_is_awaitable),
             operation_extensions=None,
         )
-        return await result if isinstance(result, Awaitable) else result
 
 
 def is_unavailable(errors: Sequence[GraphQLError] | None) -> bool:

@@ -8,6 +8,7 @@ import strawberry
 from strawberry.types.unset import UNSET
 
 from automations.access.roles import Roles
+from automations.api.constants import CONSTANT
 from automations.api.permissions import allow, leave_to_backend
 
 _Resolver = TypeVar("_Resolver", bound=Callable[..., Any])
@@ -36,9 +37,16 @@ def mutation(description: str, *, by: Roles, on_backend: bool = False) -> Callab
     return decorate
 
 
-def query(name: str, resolver: Callable[..., Any], description: str, *, by: Roles) -> dict[str, Any]:
-    """A field of Query that these roles may ask for, by its name."""
+def query(
+    name: str, resolver: Callable[..., Any], description: str, *, by: Roles, is_constant: bool = False
+) -> dict[str, Any]:
+    """A field of Query that these roles may ask for, by its name.
+
+    `is_constant`: its answer is the same for everybody, and stays. Its resolver is an ordinary function.
+    """
     allow(f"Query.{name}", by)
+    if is_constant:
+        CONSTANT.add(name)
     return {name: strawberry.field(resolver=resolver, description=description)}
 
 

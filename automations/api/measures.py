@@ -19,7 +19,7 @@ from graphql import (
     SelectionSetNode,
 )
 
-from automations.api.limits import Limits, refuse_above
+from automations.api.limits import MOST_INTROSPECTIONS, Limits, refuse_above
 from automations.errors import InvalidInput
 
 _INTROSPECTION = frozenset({"__schema", "__type"})
@@ -33,7 +33,7 @@ class _Sums:
     aliases: int = 0
     directives: int = 0
     depth: int = 0
-    introspects: bool = False
+    introspections: int = 0
 
 
 def refuse_excess(document: DocumentNode, limits: Limits) -> None:
@@ -46,8 +46,13 @@ def refuse_excess(document: DocumentNode, limits: Limits) -> None:
         if not isinstance(operation, OperationDefinitionNode):
             continue
         sums = measured.of(operation.selection_set)
-        if sums.introspects and not limits.introspection:
+        if sums.introspections and not limits.introspection:
             raise InvalidInput("Introspection is switched off here.")
+        refuse_above(
+            MOST_INTROSPECTIONS,
+            sums.introspections,
+            "An operation may ask for __schema and __type {allowed} times; this one does {found} times.",
+        )
         directives = sums.directives + _count(operation.directives)
         directives += sum(_count(node.directives) for node in operation.variable_definitions or ())
         refuse_above(
@@ -79,7 +84,7 @@ class _Measured:
                 aliases=inner.aliases + (node.alias is not None),
                 directives=inner.directives + directives,
                 depth=inner.depth + 1,
-                introspects=inner.introspects or node.name.value in _INTROSPECTION,
+                introspections=inner.introspections + (node.name.value in _INTROSPECTION),
             )
         inner = self._fragment(node.name.value) if isinstance(node, FragmentSpreadNode) else self.of(node.selection_set)
         return _total((inner, _Sums(directives=directives)))
@@ -110,12 +115,11 @@ def _count(directives: Sequence[DirectiveNode] | None) -> int:
 
 
 def _total(sums: Iterable[_Sums]) -> _Sums:
-    fields = aliases = directives = depth = 0
-    introspects = False
+    fields = aliases = directives = depth = introspections = 0
     for part in sums:
         fields += part.fields
         aliases += part.aliases
         directives += part.directives
         depth = max(depth, part.depth)
-        introspects = introspects or part.introspects
-    return _Sums(fields, aliases, directives, depth, introspects)
+        introspections += part.introspections
+    return _Sums(fields, aliases, directives, depth, introspections)

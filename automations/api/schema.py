@@ -34,12 +34,12 @@ def _hello() -> str | None:
 
 
 _query_fields: dict[str, Any] = {
-    **query("hello", _hello, "Says hello: the server is there.", by=EVERYBODY),
+    **query("hello", _hello, "Says hello: the server is there.", by=EVERYBODY, is_constant=True),
     **query("secret_names", secret_names, "Names of the secrets there are.", by=EVERYBODY),
     **query("secret_value", secret_value, "The value of a secret, for a flow run whose key reads secrets.", by=RUNS),
     **query("auth_info", auth_info, "Who asks.", by=EVERYBODY),
-    **query("api", api_info, "What answers.", by=EVERYBODY),
-    **query("reference_data", reference_data, "What states there are.", by=EVERYBODY),
+    **query("api", api_info, "What answers.", by=EVERYBODY, is_constant=True),
+    **query("reference_data", reference_data, "What states there are.", by=EVERYBODY, is_constant=True),
     **query("get_task_run_info", task_run_info, "The state of a task run, or null.", by=EVERYBODY),
     **read_fields(),
 }

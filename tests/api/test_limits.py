@@ -49,6 +49,13 @@ def refused(query: str, variables: dict[str, Any] | None = None, **limits: Any) 
         ("query($a: Int @x) { hello @y ... @z { hello } }", {"directives": 2}, "2 directives; this one has 3."),
         ("{ __schema { types { name } } }", {"introspection": False}, "Introspection is switched off here."),
         ('{ hello __type(name: "x") { name } }', {"introspection": False}, "Introspection is switched off here."),
+        (
+            "{ " + " ".join(f"a{n}: __schema {{ ...s }}" for n in range(11)) + " } fragment s on __Schema { __typename }",
+            {},
+            "An operation may ask for __schema and __type 10 times; this one does 11 times.",
+        ),
+        ("query A { ...s } query B { ...s } fragment s on Query { "
+         + " ".join(f'a{n}: __type(name: "flow") {{ name }}' for n in range(11)) + " }", {}, "this one does 11 times."),
     ],
 )  # fmt: skip
 def test_document_beyond_a_limit_is_refused(query: str, limits: dict[str, Any], message: str) -> None:

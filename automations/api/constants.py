@@ -1,4 +1,4 @@
-"""Operations whose answer is the same for everybody, for as long as the server runs: what it is, and what its schema is.
+"""Operations whose answer is the same for everybody, as long as the server runs: what it is, and its schema.
 
 Pages and clients ask for these again and again, some for the whole schema each time they start.
 """

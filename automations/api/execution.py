@@ -94,15 +94,14 @@ class Operations:
             return ExecutionResult(None, [GraphQLError(problem, original_error=WrongMethod(problem))])
         if operation.kind is OperationType.SUBSCRIPTION:
             return ExecutionResult(None, [GraphQLError(_NOT_HERE)])
-        if operation.is_constant:
-            return self._constant(operation)
-        result = self._execute(operation, variables, context)
+        is_kept = operation.is_constant
+        result = self._constant(operation) if is_kept else self._execute(operation, variables, context)
         return await result if isinstance(result, Awaitable) else result
 
     def _execute_constant(self, operation: Operation) -> ExecutionResult:
         """The answer as JSON."""
         result = cast("ExecutionResult", self._execute(operation, None, None))
-        return ExecutionResult(orjson.Fragment(orjson.dumps(result.data)), result.errors)
+        return ExecutionResult(cast("Any", orjson.Fragment(orjson.dumps(result.data))), result.errors)
 
     def _execute(
         self, operation: Operation, variables: dict[str, Any] | None, context: Any

@@ -44,7 +44,7 @@ def test_constant_is_what_asks_for_nothing_else_and_has_no_variables(query: str,
 
 
 def test_constant_fields_are_few_and_of_the_query() -> None:
-    assert CONSTANT == {"__schema", "__type", "__typename", "hello", "api", "reference_data"}
+    assert {"__schema", "__type", "__typename", "hello", "api", "reference_data"} == CONSTANT
 
 
 async def test_constant_answer_is_put_together_once() -> None:

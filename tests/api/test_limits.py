@@ -50,8 +50,8 @@ def refused(query: str, variables: dict[str, Any] | None = None, **limits: Any) 
         ("{ __schema { types { name } } }", {"introspection": False}, "Introspection is switched off here."),
         ('{ hello __type(name: "x") { name } }', {"introspection": False}, "Introspection is switched off here."),
         (
-            "{ " + " ".join(f"a{n}: __schema {{ ...s }}" for n in range(11)) + " } fragment s on __Schema { __typename }",
-            {},
+            "{ " + " ".join(f"a{n}: __schema {{ ...s }}" for n in range(11)) + " }"
+            " fragment s on __Schema { __typename }", {},
             "An operation may ask for __schema and __type 10 times; this one does 11 times.",
         ),
         ("query A { ...s } query B { ...s } fragment s on Query { "

@@ -23,13 +23,14 @@ demo: $(VENV)/.run ## Watch it at work on simulated flows, through a kill -9 (AR
 test: $(VENV)/.dev ## Run the tests (ARGS="tests/api -k hook")
 	@$(BIN)/python -m pytest -n 2 $(ARGS)
 
-check: $(VENV)/.dev ## Format, lint, types (the page's too), layers, SQL in its place, schema drift
+check: $(VENV)/.dev ## Format, lint, types (the page's too), layers, SQL in its place, schema drift, migrations that only add
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m tests.sql_in_place
 	$(BIN)/python -m tests.breaking_changes
+	$(BIN)/python -m tests.migrations_expand
 	@if [ -d ui/node_modules/typescript ] && command -v node >/dev/null; then cd ui && node node_modules/typescript/bin/tsc --noEmit; \
 		else echo "The page's types are not checked: make ui first, with Node on PATH"; fi
 	$(BIN)/python -m automations schema | diff -u schema.graphql - || { echo "schema.graphql is behind: run make schema"; exit 1; }

@@ -2,10 +2,15 @@
 
 Two sets: `orchestration` (the watched tables, skipped for good where somebody else's are there already) and
 `automations` (ours). An advisory lock lets any number of processes start at once.
+
+A program goes on with a newer database to which only was added, so that the version before can be started during an
+upgrade, or again after one. A migration that takes away what earlier programs use says so in a line of its own,
+`-- contracts: N`: programs that know migration N of its set do without.
 """
 
 import asyncio
 import hashlib
+import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,6 +25,7 @@ SETS = ("orchestration", "automations")
 OLDEST_SERVER = 150000  # server_version_num: PostgreSQL 15
 APPLY_SECONDS = 3600.0
 LOCK_POLL_SECONDS = 0.05
+_CONTRACTS = re.compile(r"^-- contracts: ([0-9]+)$", re.MULTILINE)
 
 log = structlog.get_logger(__name__)
 queries = load_queries("migration")
@@ -41,6 +47,12 @@ class Migration:
     @property
     def checksum(self) -> str:
         return hashlib.sha256(self.sql.encode()).hexdigest()
+
+    @property
+    def oldest_program(self) -> int:
+        """The migration of its set that a program has to know to go on with this one; 0 where any does."""
+        contracts = _CONTRACTS.search(self.sql)
+        return int(contracts[1]) if contracts else 0
 
 
 def available(set_name: str) -> Iterator[Migration]:
@@ -66,7 +78,7 @@ async def migrate(connection: Connection) -> list[Migration]:
 
 
 async def missing_migrations(connection: Connection) -> list[Migration]:
-    """What is not applied yet; MigrationError where the database is newer than this program, or a file was changed."""
+    """What is not applied yet; MigrationError where the database is too new for this program, or a file was changed."""
     return [migration for set_name in SETS for migration in await _missing(connection, set_name)]
 
 
@@ -115,6 +127,7 @@ async def _apply(connection: Connection, migration: Migration) -> None:
                 version=migration.version,
                 name=migration.name,
                 checksum=migration.checksum,
+                oldest_program=migration.oldest_program,
             )
     except LockTimeout:
         raise MigrationError(
@@ -127,11 +140,15 @@ async def _apply(connection: Connection, migration: Migration) -> None:
 def _check(set_name: str, applied: Mapping[int, Record], migrations: list[Migration]) -> None:
     known = {migration.version: migration for migration in migrations}
     newest = max(known)
-    if applied and max(applied) > newest:
+    newer = [row for version, row in applied.items() if version > newest]
+    # Who noted nothing about it did not know that anybody would ask.
+    if any(row["oldest_program"] is None or row["oldest_program"] > newest for row in newer):
         raise MigrationError(
             f"The database is newer than this program: it is at {set_name} migration {max(applied)}, and this "
             f"version knows {newest} at most. Start a version of Automations at least as new as the last one used."
         )
+    if newer:
+        log.warning("the database is newer, and goes with this version", set=set_name, at=max(applied), known=newest)
     for version, row in applied.items():
         if version in known and row["checksum"] != known[version].checksum:
             raise MigrationError(

@@ -82,12 +82,48 @@ async def test_migration_that_was_changed_is_refused_by_its_name(
 
 
 @pytest.mark.parametrize("set_name", SETS)
-async def test_database_newer_than_the_code_is_refused(connection: DedicatedConnection, set_name: str) -> None:
+async def test_database_newer_than_the_code_of_which_nothing_is_known_is_refused(
+    connection: DedicatedConnection, set_name: str
+) -> None:
     await connection.execute(
         "INSERT INTO automations.migration (set_name, version, name, checksum) VALUES ($1, 999, 'tomorrow', '')",
         set_name,
     )
     with pytest.raises(MigrationError, match=f"newer than this program: it is at {set_name} migration 999"):
+        await migrate(connection)
+
+
+@pytest.mark.parametrize("set_name", SETS)
+async def test_database_to_which_a_newer_program_only_added_is_gone_on_with(
+    connection: DedicatedConnection, set_name: str
+) -> None:
+    newest = len(list(available(set_name)))
+    for version, sql in (
+        (newest + 1, "CREATE TABLE more (id integer)"),
+        (newest + 2, f"-- contracts: {newest}\nDROP TABLE more"),
+    ):
+        await apply(connection, Migration(set_name, version, "tomorrow", sql))
+        assert await migrate(connection) == []
+
+
+async def test_database_that_lost_what_the_program_uses_is_refused(connection: DedicatedConnection) -> None:
+    newest = len(list(available("automations")))
+    contraction = f"-- What nobody reads.\n-- contracts: {newest + 1}\nDROP TABLE automations.attempt"
+    await apply(connection, Migration("automations", newest + 2, "tomorrow", contraction))
+    with pytest.raises(MigrationError, match="newer than this program"):
+        await migrate(connection)
+
+
+async def apply(connection: DedicatedConnection, newer: Migration) -> None:
+    """As a newer program does."""
+
+    def with_it(set_name: str) -> Iterator[Migration]:
+        yield from available(set_name)
+        if set_name == newer.set_name:
+            yield newer
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(migrations, "available", with_it)
         await migrate(connection)
 
 

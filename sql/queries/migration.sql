@@ -19,6 +19,18 @@ CREATE TABLE IF NOT EXISTS automations.migration (
     PRIMARY KEY (set_name, version)
 );
 COMMENT ON TABLE automations.migration IS 'What was applied; version 0 of a set says that its tables belong to somebody else';
+DO $$
+BEGIN
+    -- Looked at first: to alter the table would wait for whoever reads it, such as a backup.
+    IF NOT EXISTS (
+        SELECT FROM pg_attribute WHERE attrelid = 'automations.migration'::regclass AND attname = 'oldest_program'
+    ) THEN
+        ALTER TABLE automations.migration ADD COLUMN oldest_program integer;
+        COMMENT ON COLUMN automations.migration.oldest_program IS
+            'The migration that a program has to know to go on with this one: 0 where any does, null where nobody said';
+    END IF;
+END
+$$;
 
 -- name: watched_tables_are_foreign$
 -- Tables that are there although no migration of ours made them.
@@ -29,7 +41,10 @@ SELECT to_regclass('public.flow_run') IS NOT NULL
 INSERT INTO automations.migration (set_name, version, name, checksum) VALUES ('orchestration', 0, 'external', '');
 
 -- name: applied
-SELECT version, name, checksum FROM automations.migration WHERE set_name = :set_name ORDER BY version;
+-- Whether or not the list has the column yet: the doctor only looks.
+SELECT version, name, checksum, (to_jsonb(migration) ->> 'oldest_program')::integer AS oldest_program
+FROM automations.migration WHERE set_name = :set_name ORDER BY version;
 
 -- name: record!
-INSERT INTO automations.migration (set_name, version, name, checksum) VALUES (:set_name, :version, :name, :checksum);
+INSERT INTO automations.migration (set_name, version, name, checksum, oldest_program)
+VALUES (:set_name, :version, :name, :checksum, :oldest_program);

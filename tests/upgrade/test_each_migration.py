@@ -20,8 +20,8 @@ from automations.database import Database
 from automations.events import FLOW_RUN_STATE_CHANGED, sample_event
 from automations.migrations import SETS, Migration, available, migrate
 from tests.harness import Automations, eventually, running
-from tests.made_up_rows import MadeUpRows, rows
 from tests.receivers import Receiver
+from tests.upgrade.made_up_rows import MadeUpRows, rows
 
 STEPS = [migration for set_name in SETS for migration in available(set_name)]
 

@@ -8,7 +8,7 @@ UV := uv==0.13.9
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench chaos failover soak schema ui client pictures lock
+.PHONY: help run demo test check bench chaos failover upgrade soak schema ui client pictures lock
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*?## ' $(MAKEFILE_LIST) | sort | awk -F ':.*?## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -44,6 +44,9 @@ chaos: $(VENV)/.dev ## Kill, cut and restart everything under load, and see that
 
 failover: $(VENV)/.dev ## Take primaries away from a Patroni cluster under load (needs patroni, etcd and PostgreSQL)
 	@$(BIN)/python -m tests.failover $(ARGS)
+
+upgrade: $(VENV)/.dev ## Replace servers of an earlier version under load (FROM=v1.0.0; by default the last release)
+	@$(BIN)/python -m tests.upgrade $(if $(FROM),--from $(FROM)) $(ARGS)
 
 soak: $(VENV)/.dev ## An hour of load, in which nothing may grow; draws soak.svg (ARGS="--seconds 180")
 	@$(BIN)/python -m tests.soak $(ARGS)

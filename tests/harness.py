@@ -141,6 +141,17 @@ async def running(database_url: str, data_dir: Path, **settings: Any) -> AsyncIt
             bound.close()
 
 
+@dataclass(frozen=True)
+class Program:
+    """A version of the program: the Python that runs it, and the folder with its package."""
+
+    python: str = sys.executable
+    folder: Path = Path()
+
+
+PRESENT = Program()
+
+
 class ServerProcess:
     """`automations serve` in a process of its own, which tests may kill."""
 
@@ -149,7 +160,9 @@ class ServerProcess:
         self._reading = asyncio.create_task(self._read())
 
     @classmethod
-    async def start(cls, data_dir: Path, database_url: str | None = None, **settings: str) -> "ServerProcess":
+    async def start(
+        cls, data_dir: Path, database_url: str | None = None, program: Program = PRESENT, /, **settings: str
+    ) -> "ServerProcess":
         """Start it on a free port and wait until it is ready."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AUTOMATIONS_")} | {
             f"AUTOMATIONS_{name.upper()}": value for name, value in settings.items()
@@ -158,8 +171,8 @@ class ServerProcess:
         if database_url is not None:
             environment["AUTOMATIONS_DATABASE_URL"] = database_url
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "automations", "serve", "--port", "0",
-            env=environment, stderr=asyncio.subprocess.PIPE,
+            program.python, "-m", "automations", "serve", "--port", "0",
+            cwd=program.folder, env=environment, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         assert process.stderr is not None
         lines = []

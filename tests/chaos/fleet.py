@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from tests.harness import Automations, GraphQLError, ServerProcess, new_client
+from tests.harness import PRESENT, Automations, GraphQLError, Program, ServerProcess, new_client
 
 SETTINGS = {
     "lease_seconds": "2",
@@ -33,9 +33,15 @@ class Fleet:
         """One server more, as soon as the database lets it start."""
         while True:
             with suppress(RuntimeError):
-                self.servers.append(await ServerProcess.start(self._data_dir, self.database_url, **SETTINGS))
+                await self.start_once(PRESENT)
                 return
             await asyncio.sleep(TRY_SECONDS)
+
+    async def start_once(self, program: Program) -> ServerProcess:
+        """One server more, of this version; RuntimeError where it does not start."""
+        server = await ServerProcess.start(self._data_dir, self.database_url, program, **SETTINGS)
+        self.servers.append(server)
+        return server
 
     def any(self) -> Automations | None:
         """One of those that run, at random."""
@@ -54,14 +60,16 @@ class Fleet:
         """SIGKILL for one."""
         await self._remove().kill()
 
-    async def stop(self) -> None:
-        """SIGTERM for one."""
-        await self._remove().stop()
+    async def stop(self, server: ServerProcess | None = None) -> None:
+        """SIGTERM for one, or for this one. Nothing new is sent to it from now on."""
+        await self._remove(server).stop()
 
     async def close(self) -> None:
         """End them all."""
         await self._client.aclose()
         await asyncio.gather(*(server.kill() for server in self.servers))
 
-    def _remove(self) -> ServerProcess:
-        return self.servers.pop(self._random.randrange(len(self.servers)))
+    def _remove(self, server: ServerProcess | None = None) -> ServerProcess:
+        server = server or self._random.choice(self.servers)
+        self.servers.remove(server)
+        return server

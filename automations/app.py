@@ -87,13 +87,7 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault, backend: 
             settings, database, orchestration=orchestration, vault=vault, http=http, links=links, choices=choices
         )
     wake = _nobody_to_wake if dispatcher is None else dispatcher.wake
-    parts: list[Part] = [LoopDelay()]
-    if "engine" in settings.roles:
-        parts += [
-            *_engine(settings, database, backend, wake),
-            Watch(database, http, ping_url=settings.ping_url),
-            Retention(database, _keep(settings, backend)),
-        ]
+    parts = _loops(settings, database, backend, http, wake)
     changes = ChangeFeed(database)
     sources = row_sources(backend)
     hub = Hub(database, changes, most_rows=settings.max_rows, sources=sources)
@@ -213,6 +207,21 @@ def _dispatcher(
         most_attempts=len(settings.retry_seconds) + 1,
         shutdown_seconds=settings.shutdown_seconds,
     )
+
+
+def _loops(
+    settings: Settings, database: Database, backend: Backend, http: Http, on_deliveries: Callable[[], None]
+) -> list[Part]:
+    """What runs beside the API and the dispatcher.
+
+    Who delivers looks after the whole too: the engine may be what is missing.
+    """
+    parts: list[Part] = [LoopDelay()]
+    if "engine" in settings.roles:
+        parts += [*_engine(settings, database, backend, on_deliveries), Retention(database, _keep(settings, backend))]
+    if "engine" in settings.roles or "delivery" in settings.roles:
+        parts.append(Watch(database, http, ping_url=settings.ping_url, on_deliveries=on_deliveries))
+    return parts
 
 
 def _engine(settings: Settings, database: Database, backend: Backend, on_deliveries: Callable[[], None]) -> list[Part]:

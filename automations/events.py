@@ -1,7 +1,7 @@
 """The kinds of event an automation can wait for, and what each tells the actions that follow.
 
-Pure declarations: nothing here reads a clock, a database or the network. Names and default messages are those of the
-Prefect 1.x hook API, because templates that people already have name them.
+Pure declarations: nothing here reads a clock, a database or the network. Names and default messages of what happens to
+runs and agents are those of the Prefect 1.x hook API, because templates that people already have name them.
 """
 
 from collections.abc import Mapping
@@ -80,8 +80,19 @@ AGENT_SLA_FAILED: Final = EventType(
     has_flow_run=False,
 )
 
+SERVER_PROBLEM: Final = EventType(
+    name="ServerProblemEvent",
+    key="server_problem",
+    attributes=(*_COMMON, "problem", "problem_message", "affected", "since"),
+    default_message="Automations has a problem: {problem_message}",
+    has_flow_run=False,
+)
+
 EVENT_TYPES: Final[Mapping[str, EventType]] = MappingProxyType(
-    {event_type.name: event_type for event_type in (FLOW_RUN_STATE_CHANGED, FLOW_SLA_FAILED, AGENT_SLA_FAILED)}
+    {
+        event_type.name: event_type
+        for event_type in (FLOW_RUN_STATE_CHANGED, FLOW_SLA_FAILED, AGENT_SLA_FAILED, SERVER_PROBLEM)
+    }
 )
 
 # An existing UI suggests these names; the attribute each stands for is on the right.
@@ -115,6 +126,10 @@ _SAMPLE_VALUES: Final[Mapping[str, object]] = MappingProxyType(
         "sla_min_healthy": 1,
         "agent_config_id": "a4b5c6d7-e8f9-4a0b-9c1d-2e3f4a5b6c08",
         "agent_config_name": "kubernetes-eu",
+        "problem": "SECRET_MISSING",
+        "problem_message": 'An action uses the secret "SLACK_URL", which does not exist: set it, or sending fails.',
+        "affected": ["SLACK_URL"],
+        "since": "2026-11-23T09:30:00+00:00",
     }
 )
 # A run that is late to finish is still running.
@@ -136,6 +151,10 @@ _SAMPLE_MESSAGES: Final[Mapping[str, str]] = MappingProxyType(
         AGENT_SLA_FAILED.name: (
             "Agents sharing the config a4b5c6d7-e8f9-4a0b-9c1d-2e3f4a5b6c08 have failed the minimum healthy count "
             'of 1. The following agents are unhealthy: ["91b2c3d4-e5f6-4a7b-8c9d-0e1f2a3b4c07"]'
+        ),
+        SERVER_PROBLEM.name: (
+            'Automations has a problem: An action uses the secret "SLACK_URL", which does not exist: '
+            "set it, or sending fails."
         ),
     }
 )

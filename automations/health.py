@@ -1,7 +1,9 @@
 """What the database says of the health of all servers that share it: what waits, for how long, and what is wrong."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final
 
 from automations.database import Connection, load_queries
@@ -11,7 +13,19 @@ queries = load_queries("health")
 LATE_SECONDS = 30.0
 """From then on, what waits to be evaluated, sent or fired is late. Ordinarily it takes milliseconds."""
 
-LATE: Final = frozenset({"evaluation is late", "deliveries are late", "timers are late"})
+PROBLEMS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "EVALUATION_LATE": "evaluation is late",
+        "DELIVERIES_LATE": "deliveries are late",
+        "TIMERS_LATE": "timers are late",
+        "DESTINATION_FAILS": "a destination fails",
+        "ACTION_PAUSED": "an action is paused",
+        "SECRET_MISSING": "a secret is missing",
+    }
+)
+"""What can be wrong: as events name it, and as people read it."""
+
+LATE: Final = frozenset(PROBLEMS[name] for name in ("EVALUATION_LATE", "DELIVERIES_LATE", "TIMERS_LATE"))
 """Problems that keep people from hearing of things."""
 
 LONG_OPENINGS = 10
@@ -46,25 +60,25 @@ class Health:
     def problems(self) -> dict[str, str]:
         """What somebody should look at: a name for each problem, and a sentence that says what to do."""
         found = {
-            "evaluation is late": self.change_lag_seconds > LATE_SECONDS
+            "EVALUATION_LATE": self.change_lag_seconds > LATE_SECONDS
             and f"{self.changes_waiting} state changes wait to be evaluated, the oldest for "
             f"{self.change_lag_seconds:.0f} s. Does a server with the role engine run?",
-            "deliveries are late": self.delivery_lag_seconds > LATE_SECONDS
+            "DELIVERIES_LATE": self.delivery_lag_seconds > LATE_SECONDS
             and f"{self.deliveries_due} deliveries wait for a free place, the oldest for "
             f"{self.delivery_lag_seconds:.0f} s. Does a server with the role delivery run? If it does, add one.",
-            "timers are late": self.timer_lag_seconds > LATE_SECONDS
+            "TIMERS_LATE": self.timer_lag_seconds > LATE_SECONDS
             and f"{self.timers_overdue} SLA timers are overdue, the oldest by {self.timer_lag_seconds:.0f} s. "
             "Does a server with the role engine run?",
-            "a destination fails": self.destinations_failing_long
+            "DESTINATION_FAILS": self.destinations_failing_long
             and f"{self.destinations_failing_long} destinations have failed for an hour or more. The table destination "
             "names them, with the reason; deliveries to them wait.",
-            "an action is paused": self.actions_paused
+            "ACTION_PAUSED": self.actions_paused
             and f"{self.actions_paused} actions are paused: their receivers said that they are gone. Change their "
             "config to resume them, or delete them.",
-            "a secret is missing": self.actions_without_secret
+            "SECRET_MISSING": self.actions_without_secret
             and f"{self.actions_without_secret} actions use a secret that does not exist: set it, or sending fails.",
         }
-        return {name: text for name, text in found.items() if text}
+        return {PROBLEMS[name]: text for name, text in found.items() if text}
 
 
 MEANINGS: Final = {item.name: item.metadata["meaning"] for item in fields(Health)}

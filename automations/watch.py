@@ -1,15 +1,18 @@
-"""Looks after the whole: says in the log when something is wrong and when it is over, and gives a sign of life outside.
+"""Looks after the whole: says when something is wrong and when it is over, in the log and to the automations that wait
+for it, and gives a sign of life outside.
 
 One process of all that share the database does; when it ends, another one takes over.
 """
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import structlog
 
 from automations.database import Database, DedicatedConnection
 from automations.engine.loop import Bell, keep_running, look_alone
+from automations.engine.problems import judge_problems
 from automations.health import LATE, measure
 from automations.http import Http, HttpError
 
@@ -23,8 +26,11 @@ PING_SECONDS = 60.0
 class Watch:
     """Looks every 15 s. While evaluation and delivery keep up, `ping_url` gets a GET every minute."""
 
-    def __init__(self, database: Database, http: Http, *, ping_url: str | None) -> None:
+    def __init__(
+        self, database: Database, http: Http, *, ping_url: str | None, on_deliveries: Callable[[], None]
+    ) -> None:
         self._database, self._http, self._ping_url = database, http, ping_url
+        self._on_deliveries = on_deliveries
         self._bell = Bell()
         self._problems: dict[str, str] = {}
         self._pinged_at = -PING_SECONDS
@@ -41,8 +47,11 @@ class Watch:
         await look_alone(connection, self._look, self._bell, lock=LOCK, every_seconds=LOOK_SECONDS)
 
     async def _look(self, connection: DedicatedConnection) -> None:
-        health = await measure(connection, now=datetime.now(UTC))
+        now = datetime.now(UTC)
+        health = await measure(connection, now=now)
         self._tell(health.problems)
+        if await judge_problems(connection, health, now=now):
+            self._on_deliveries()
         if not LATE & health.problems.keys():
             await self._ping()
 

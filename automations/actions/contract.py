@@ -60,9 +60,9 @@ class Sent:
 class Delivery:
     """What is to be sent. `event` holds every attribute, `message` (the default one) and the links included.
 
-    `subject` is the same for all deliveries of one automation about one flow run or one agent config. `target` is the
-    one of the action's targets that this delivery is for. `may_have_arrived`: an earlier attempt had an unknown
-    outcome.
+    `subject` is the same for all deliveries of one automation about one flow run, one agent config or one problem of
+    the server. `target` is the one of the action's targets that this delivery is for. `may_have_arrived`: an earlier
+    attempt had an unknown outcome.
     """
 
     id: UUID

@@ -114,7 +114,7 @@ def _payload(event: Mapping[str, Any]) -> dict[str, Any]:
         "component": None if is_agent else event.get("flow_run_name"),
         "group": event.get("tenant_slug"),
         "timestamp": event.get("timestamp"),
-        "class": event.get("kind") or event.get("state") or event.get("event_name"),
+        "class": event.get("kind") or event.get("state") or event.get("problem") or event.get("event_name"),
     }
     named = {name: one_line(str(value or ""), NAME_CHARACTERS) for name, value in values.items()}
     named["source"] = named["source"] or "Automations"

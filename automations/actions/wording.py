@@ -4,7 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from automations.events import AGENT_SLA_FAILED, FLOW_SLA_FAILED
+from automations.events import AGENT_SLA_FAILED, FLOW_SLA_FAILED, SERVER_PROBLEM
+from automations.health import PROBLEMS
 
 _FACTS = {
     "Flow": "flow_name",
@@ -17,6 +18,9 @@ _FACTS = {
     "Agent config": "agent_config_id",
     "Healthy agents needed": "sla_min_healthy",
     "Unhealthy agents": "unhealthy_agent_ids",
+    "Problem": "problem_message",
+    "Affected": "affected",
+    "Since": "since",
 }
 # What is no text: control characters, and the marks that turn the direction of what follows them.
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff]")
@@ -29,6 +33,8 @@ def headline(event: Mapping[str, Any], characters: int = 150) -> str:
             text = f"{event.get('flow_name')} missed its SLA"
         case AGENT_SLA_FAILED.name:
             text = "Too few healthy agents"
+        case SERVER_PROBLEM.name:
+            text = f"Automations has a problem: {PROBLEMS.get(str(event.get('problem')), event.get('problem'))}"
         case _:
             text = f"{event.get('flow_name')} entered {event.get('state')}"
     return one_line(text, characters)

@@ -16,6 +16,7 @@ from automations.definitions.actions import parse_action
 from automations.definitions.slas import KINDS
 from automations.definitions.triggers.quiet_agents import MIN_HEALTHY, UNHEALTHY_AFTER_SECONDS
 from automations.errors import InvalidInput
+from automations.health import PROBLEMS
 from automations.orchestration.states import STATE_GROUPS
 
 
@@ -158,6 +159,20 @@ class AgentSlaFailedInput:
     )
 
 
+ServerProblemKind = enum(
+    "server_problem_kind",
+    PROBLEMS,
+    "What can be wrong with the server. " + " ".join(f"{name}: {problem}." for name, problem in PROBLEMS.items()),
+)
+
+
+@strawberry.input(name="server_problem_input", description="Something is wrong with the server itself.")
+class ServerProblemInput:
+    problems: list[ServerProblemKind] | None = strawberry.field(  # type: ignore[valid-type]
+        default=UNSET, description="Any of these problems; all by default."
+    )
+
+
 @strawberry.input(name="automation_event_input", description="What an automation waits for: exactly one key.")
 class AutomationEventInput:
     flow_run_state_changed: FlowRunStateChangedInput | None = strawberry.field(
@@ -168,6 +183,9 @@ class AutomationEventInput:
     )
     agent_sla_failed: AgentSlaFailedInput | None = strawberry.field(
         default=UNSET, description="Too few agents that share an agent config ask for work."
+    )
+    server_problem: ServerProblemInput | None = strawberry.field(
+        default=UNSET, description="Something is wrong with the server itself."
     )
 
 

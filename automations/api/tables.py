@@ -70,7 +70,10 @@ _CREATED = Column("created", "timestamptz", "When it was made.", nullable=False)
 _UPDATED = Column("updated", "timestamptz", "When it was changed last.", nullable=False)
 _STAMPS = (_CREATED, _UPDATED)
 _EVENT_TYPE = Column(
-    "event_type", "text", "FlowRunStateChangedEvent, FlowSLAFailedEvent or AgentSLAFailedEvent.", nullable=False
+    "event_type",
+    "text",
+    "FlowRunStateChangedEvent, FlowSLAFailedEvent, AgentSLAFailedEvent or ServerProblemEvent.",
+    nullable=False,
 )
 
 # Of every run, of a flow or of a task.
@@ -436,12 +439,7 @@ TABLES: Sequence[Table] = (
             Column("name", "text", "Its name.", nullable=False),
             Column("description", "text", "What it is for."),
             Column("enabled", "boolean", "Whether it fires.", nullable=False),
-            Column(
-                "event_type",
-                "text",
-                "FlowRunStateChangedEvent, FlowSLAFailedEvent or AgentSLAFailedEvent.",
-                nullable=False,
-            ),
+            _EVENT_TYPE,
             Column("event", "jsonb", "What it waits for: the inner object of the event key.", nullable=False),
             Column("event_tags", "jsonb", "The same as an object of lists.", nullable=False),
             Column("deleted_at", "timestamptz", "When it was deleted; the ledger still knows it."),
@@ -470,12 +468,7 @@ TABLES: Sequence[Table] = (
             _id("automation"),
             _TENANT_ID,
             *_STAMPS,
-            Column(
-                "event_type",
-                "text",
-                "FlowRunStateChangedEvent, FlowSLAFailedEvent or AgentSLAFailedEvent.",
-                nullable=False,
-            ),
+            _EVENT_TYPE,
             Column("event_tags", "jsonb", "What it waits for, as an object of lists.", nullable=False),
         ),
         (
@@ -534,12 +527,7 @@ TABLES: Sequence[Table] = (
             _TENANT_ID,
             _CREATED,
             Column("automation_id", "uuid", "The automation."),
-            Column(
-                "event_type",
-                "text",
-                "FlowRunStateChangedEvent, FlowSLAFailedEvent or AgentSLAFailedEvent.",
-                nullable=False,
-            ),
+            _EVENT_TYPE,
             Column("event_id", "uuid", "Id of the event: the same happening has the same id.", nullable=False),
             Column("event", "jsonb", "The event's attributes as they were.", nullable=False),
             Column("flow_run_id", "uuid", "The flow run, where the event has one."),

@@ -45,6 +45,7 @@ EVENTS: Mapping[str, tuple[_Field, ...]] = {
         _Field("min_healthy", "min_healthy", "count"),
         _Field("unhealthy_after", "unhealthy_after_seconds", "duration"),
     ),
+    "server_problem": (_Field("problems", "problems", "texts"),),
 }
 
 

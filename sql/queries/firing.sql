@@ -7,7 +7,10 @@ WITH owed AS (
     )
     SELECT firing.tenant_id, firing.id, firing.automation_id, action.id, action.action_type, action.destination,
         target.name,
-        firing.automation_id || '/' || coalesce(CAST(firing.flow_run_id AS text), firing.event ->> 'agent_config_id'),
+        firing.automation_id || '/' || coalesce(
+            CAST(firing.flow_run_id AS text), firing.event ->> 'agent_config_id',
+            concat_ws('/', firing.event ->> 'problem', firing.event -> 'affected' ->> 0)
+        ),
         action.is_ordered,
         CASE WHEN against.reason IS NULL THEN 'PENDING' ELSE 'SUPPRESSED' END,
         CASE WHEN against.reason IS NULL THEN CAST(:now AS timestamptz) END,

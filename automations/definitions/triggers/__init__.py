@@ -6,12 +6,13 @@ from typing import Any
 from automations.definitions.triggers.contract import Trigger
 from automations.definitions.triggers.late_runs import LateRun
 from automations.definitions.triggers.quiet_agents import QuietAgents
+from automations.definitions.triggers.server_problems import ServerProblem
 from automations.definitions.triggers.state_changes import StateChanged
 from automations.errors import InvalidInput
 
-__all__ = ["TRIGGERS", "LateRun", "QuietAgents", "StateChanged", "Trigger", "parse_trigger"]
+__all__ = ["TRIGGERS", "LateRun", "QuietAgents", "ServerProblem", "StateChanged", "Trigger", "parse_trigger"]
 
-TRIGGERS: tuple[type[Trigger], ...] = (StateChanged, LateRun, QuietAgents)
+TRIGGERS: tuple[type[Trigger], ...] = (StateChanged, LateRun, QuietAgents, ServerProblem)
 
 _BY_KEY = {trigger.EVENT_TYPE.key: trigger for trigger in TRIGGERS}
 

@@ -18,11 +18,17 @@ each_event_type = pytest.mark.parametrize("event_type", EVENT_TYPES.values(), id
 
 
 def test_event_types_are_found_by_the_names_that_clients_know() -> None:
-    assert list(EVENT_TYPES) == ["FlowRunStateChangedEvent", "FlowSLAFailedEvent", "AgentSLAFailedEvent"]
+    assert list(EVENT_TYPES) == [
+        "FlowRunStateChangedEvent",
+        "FlowSLAFailedEvent",
+        "AgentSLAFailedEvent",
+        "ServerProblemEvent",
+    ]
     assert [event_type.key for event_type in EVENT_TYPES.values()] == [
         "flow_run_state_changed",
         "flow_sla_failed",
         "agent_sla_failed",
+        "server_problem",
     ]
     assert all(event_type.name == name for name, event_type in EVENT_TYPES.items())
 

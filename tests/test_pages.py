@@ -6,7 +6,12 @@ from typing import Any
 
 import pytest
 
-from automations.api.inputs import AgentSlaFailedInput, FlowRunStateChangedInput, FlowSlaFailedInput
+from automations.api.inputs import (
+    AgentSlaFailedInput,
+    FlowRunStateChangedInput,
+    FlowSlaFailedInput,
+    ServerProblemInput,
+)
 from automations.definitions.triggers import TRIGGERS
 from automations.events import ATTRIBUTE_ALIASES, EVENT_TYPES
 from tests.harness import Automations
@@ -46,7 +51,7 @@ async def paste(api: Automations, text: str, **ids: str) -> list[Any]:
 
 
 def test_page_of_events_has_each_event_with_every_field() -> None:
-    inputs = (FlowRunStateChangedInput, FlowSlaFailedInput, AgentSlaFailedInput)
+    inputs = (FlowRunStateChangedInput, FlowSlaFailedInput, AgentSlaFailedInput, ServerProblemInput)
     for trigger, input_ in zip(TRIGGERS, inputs, strict=True):
         key = trigger.EVENT_TYPE.key
         assert [name for name in input_.__annotations__ if f"\n| `{name}` |" not in section(EVENTS, key)] == []

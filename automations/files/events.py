@@ -12,6 +12,7 @@ from automations.files.fields import count, duration, duration_text, mapping, on
 from automations.files.problems import Place, Problems, require_known, suggestion
 from automations.files.references import Directory, References, Unresolved
 from automations.files.source import Value
+from automations.health import PROBLEMS
 from automations.orchestration.states import STATE_GROUPS
 
 
@@ -45,7 +46,7 @@ EVENTS: Mapping[str, tuple[_Field, ...]] = {
         _Field("min_healthy", "min_healthy", "count"),
         _Field("unhealthy_after", "unhealthy_after_seconds", "duration"),
     ),
-    "server_problem": (_Field("problems", "problems", "texts"),),
+    "server_problem": (_Field("problems", "problems", "texts", choices=tuple(PROBLEMS)),),
 }
 
 
@@ -98,15 +99,23 @@ def _read(field: _Field, value: Value, directory: Directory, problems: Problems)
             return duration(value, field.name, problems)
         case "text":
             chosen = text(value, field.name, problems)
-            if chosen is not None and chosen not in field.choices:
-                hint = suggestion(chosen, field.choices)
-                problems.add(value.place, f"{field.name} must be one of {', '.join(field.choices)}.{hint}")
-                return None
-            return chosen
+            return None if chosen is None else _choice(field, chosen, value.place, problems)
     read = texts(value, field.name, problems)
+    if field.choices:
+        chosen_ones = [_choice(field, item, value.place, problems) for item in read]
+        return None if None in chosen_ones else chosen_ones
     if field.refers_to is None:
         return read
     return ids(read, value.place, directory.of(field.refers_to), problems)
+
+
+def _choice(field: _Field, chosen: str, place: Place, problems: Problems) -> str | None:
+    """One of a field's choices; None where it is none."""
+    if chosen in field.choices:
+        return chosen
+    hint = suggestion(chosen, field.choices)
+    problems.add(place, f"{field.name} must be one of {', '.join(field.choices)}.{hint}")
+    return None
 
 
 def ids(names: Sequence[str], place: Place, references: References, problems: Problems) -> list[str] | None:

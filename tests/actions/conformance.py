@@ -10,11 +10,13 @@ from typing import Any
 from urllib.parse import parse_qs, unquote_plus
 
 import orjson
+import pytest
 
 from automations.actions import CLIENTS
 from automations.actions.contract import Action, Rejected, RetryLater, Sent, secret_names, values_of_kind
 from automations.actions.pagerduty import PagerDutyNotification
 from automations.actions.webhook import Webhook
+from automations.events import EVENT_TYPES, EventType
 from tests.receivers import Behaviour, Received, drip, hang_up, never_answer, reply, reply_bytes, reset
 
 SENT, REJECTED, RETRY, UNKNOWN = "sent", "rejected", "again", "again, although it may have arrived"
@@ -48,6 +50,15 @@ HOSTILE: Mapping[str, str] = {
     "100 kB": "x" * 100_000,
     "100 kB of escapes": "<&>\n" * 25_000,
 }
+
+every_event = pytest.mark.parametrize("event_type", EVENT_TYPES.values(), ids=lambda event_type: event_type.key)
+
+_TEXTS = ("flow_name", "state_message", "state", "problem_message")
+
+
+def texts_of(event_type: EventType, text: str) -> dict[str, Any]:
+    """What people and programs may have written into such an event, all of it this text."""
+    return {name: text for name in _TEXTS if name in event_type.attributes}
 
 
 @dataclass(frozen=True)

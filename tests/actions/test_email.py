@@ -15,10 +15,10 @@ import trustme
 from automations.actions import parse_config
 from automations.actions.contract import Delivery, InvalidConfig, Rejected, RetryLater, Sent
 from automations.actions.email import EmailNotification
-from automations.events import AGENT_SLA_FAILED, FLOW_RUN_STATE_CHANGED, FLOW_SLA_FAILED, EventType
+from automations.events import EventType
 from automations.http import Http
 from automations.mail import Mail, Mailserver
-from tests.actions.conformance import HOSTILE, Differences, Subject
+from tests.actions.conformance import HOSTILE, Differences, Subject, every_event, texts_of
 from tests.actions.stage import delivery, outcome, tools
 from tests.providers.smtp import PASSWORD, USER, SmtpServer
 from tests.receivers import refusing_port
@@ -145,18 +145,13 @@ async def test_address_that_was_taken_off_the_action_is_not_written_to(smtp: Smt
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-@pytest.mark.parametrize(
-    "event_type", [FLOW_RUN_STATE_CHANGED, FLOW_SLA_FAILED, AGENT_SLA_FAILED], ids=lambda event_type: event_type.key
-)
+@every_event
 async def test_hostile_names_add_no_header_and_no_markup(smtp: SmtpServer, event_type: EventType, kind: str) -> None:
     text = HOSTILE[kind]
-    names: dict[str, Any] = (
-        {} if event_type == AGENT_SLA_FAILED else {"flow_name": text, "state_message": text, "state": text}
-    )
     action = EmailNotification(
         to_emails=[TO], subject="{flow_name} {message}", body="{message}\r\n.\r\nQUIT\r\n{message}"
     )
-    result = await send(mail(smtp), action, event_type=event_type, automation_name=text, **names)
+    result = await send(mail(smtp), action, event_type=event_type, automation_name=text, **texts_of(event_type, text))
     assert isinstance(result, Sent)
     [mailed] = smtp.mailed
     message = mailed.message

@@ -10,9 +10,9 @@ import pytest
 
 from automations.actions.contract import Choices, InvalidConfig, Rejected, RetryLater, Sent
 from automations.actions.pagerduty import PagerDutyNotification, dedup_key
-from automations.events import AGENT_SLA_FAILED, FLOW_RUN_STATE_CHANGED, FLOW_SLA_FAILED, EventType
+from automations.events import EventType
 from automations.http import Http
-from tests.actions.conformance import HOSTILE, Differences, Subject, echo
+from tests.actions.conformance import HOSTILE, Differences, Subject, echo, every_event, texts_of
 from tests.actions.stage import delivery, outcome, tools
 from tests.actions.test_conformance import attempt
 from tests.providers.pagerduty import ROUTING_KEY, PagerDuty
@@ -61,15 +61,12 @@ async def test_severity_is_taken_in_any_case(pagerduty: PagerDuty, http: Http, s
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-@pytest.mark.parametrize(
-    "event_type", [FLOW_RUN_STATE_CHANGED, FLOW_SLA_FAILED, AGENT_SLA_FAILED], ids=lambda event_type: event_type.key
-)
+@every_event
 async def test_alert_is_valid_for_every_event_and_name(
     pagerduty: PagerDuty, http: Http, event_type: EventType, kind: str
 ) -> None:
     text = HOSTILE[kind]
-    names = {} if event_type == AGENT_SLA_FAILED else {"flow_name": text, "state_message": text, "state": text}
-    assert isinstance(await send(http, event_type=event_type, automation_name=text, **names), Sent)
+    assert isinstance(await send(http, event_type=event_type, automation_name=text, **texts_of(event_type, text)), Sent)
 
 
 @pytest.mark.parametrize(("length", "end"), [(1024, "x"), (1025, "…")])

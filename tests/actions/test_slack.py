@@ -13,15 +13,12 @@ from automations.actions.contract import InvalidConfig, Rejected, RetryLater, Se
 from automations.actions.slack import SlackNotification, clip, escape
 from automations.events import AGENT_SLA_FAILED, FLOW_RUN_STATE_CHANGED, FLOW_SLA_FAILED, EventType, sample_event
 from automations.http import Http
-from tests.actions.conformance import HOSTILE
+from tests.actions.conformance import HOSTILE, every_event, texts_of
 from tests.actions.stage import delivery, outcome, tools
 from tests.providers.slack import ESCAPED, PATH, Slack, texts
 from tests.receivers import Receiver, reply
 
 SECRETS = {"SLACK": f"https://hooks.slack.com{PATH}"}
-every_event = pytest.mark.parametrize(
-    "event_type", [FLOW_RUN_STATE_CHANGED, FLOW_SLA_FAILED, AGENT_SLA_FAILED], ids=lambda event_type: event_type.key
-)
 
 
 @pytest.fixture
@@ -130,8 +127,7 @@ async def test_slacks_own_models_find_the_blocks_valid(
     slack: Slack, http: Http, event_type: EventType, kind: str
 ) -> None:
     text = HOSTILE[kind]
-    names = {} if event_type == AGENT_SLA_FAILED else {"flow_name": text, "state_message": text, "state": text}
-    assert isinstance(await send(http, event_type=event_type, automation_name=text, **names), Sent)
+    assert isinstance(await send(http, event_type=event_type, automation_name=text, **texts_of(event_type, text)), Sent)
     [message] = slack.messages
     for block in message["blocks"]:
         parsed = Block.parse(block)

@@ -8,9 +8,9 @@ import pytest
 
 from automations.actions.contract import InvalidConfig, Rejected, RetryLater, Sent
 from automations.actions.teams import CARD_BYTES, TeamsWebhookNotification, fit
-from automations.events import AGENT_SLA_FAILED, FLOW_RUN_STATE_CHANGED, FLOW_SLA_FAILED, EventType
+from automations.events import EventType
 from automations.http import Http
-from tests.actions.conformance import HOSTILE
+from tests.actions.conformance import HOSTILE, every_event, texts_of
 from tests.actions.stage import delivery, outcome, tools
 from tests.providers.teams import PATH, Teams
 from tests.receivers import Receiver, reply
@@ -65,15 +65,12 @@ async def test_title_and_message_are_rendered(teams: Teams, http: Http) -> None:
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-@pytest.mark.parametrize(
-    "event_type", [FLOW_RUN_STATE_CHANGED, FLOW_SLA_FAILED, AGENT_SLA_FAILED], ids=lambda event_type: event_type.key
-)
+@every_event
 async def test_card_is_valid_for_every_event_and_name(
     teams: Teams, http: Http, event_type: EventType, kind: str
 ) -> None:
     text = HOSTILE[kind]
-    names = {} if event_type == AGENT_SLA_FAILED else {"flow_name": text, "state_message": text, "state": text}
-    assert isinstance(await send(http, event_type=event_type, automation_name=text, **names), Sent)
+    assert isinstance(await send(http, event_type=event_type, automation_name=text, **texts_of(event_type, text)), Sent)
 
 
 async def test_names_are_not_read_as_markdown(teams: Teams, http: Http) -> None:

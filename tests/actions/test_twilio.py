@@ -15,9 +15,9 @@ from twilio.rest import Client
 from automations.actions import parse_config
 from automations.actions.contract import Choices, Delivery, InvalidConfig, Rejected, RetryLater, Sent
 from automations.actions.twilio import TwilioNotification, cut, e164, units
-from automations.events import AGENT_SLA_FAILED, FLOW_RUN_STATE_CHANGED, FLOW_SLA_FAILED, EventType
+from automations.events import EventType
 from automations.http import Http
-from tests.actions.conformance import HOSTILE
+from tests.actions.conformance import HOSTILE, every_event, texts_of
 from tests.actions.stage import LOOPBACK, TLS, Rerouted, delivery, outcome, tools
 from tests.harness import Automations
 from tests.providers.twilio import ACCOUNT, SERVICE, TOKEN, Twilio, message_to, problem_answer
@@ -72,15 +72,12 @@ async def test_own_message_is_rendered_and_a_test_says_so(twilio: Twilio, http: 
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-@pytest.mark.parametrize(
-    "event_type", [FLOW_RUN_STATE_CHANGED, FLOW_SLA_FAILED, AGENT_SLA_FAILED], ids=lambda event_type: event_type.key
-)
+@every_event
 async def test_message_is_valid_for_every_event_and_name(
     twilio: Twilio, http: Http, event_type: EventType, kind: str
 ) -> None:
     text = HOSTILE[kind]
-    names = {} if event_type == AGENT_SLA_FAILED else {"flow_name": text, "state_message": text, "state": text}
-    assert isinstance(await send(http, event_type=event_type, automation_name=text, **names), Sent)
+    assert isinstance(await send(http, event_type=event_type, automation_name=text, **texts_of(event_type, text)), Sent)
 
 
 @pytest.mark.parametrize(("extra", "length"), [(0, 1600), (1, 1600), (-1, 1599)])

@@ -14,8 +14,8 @@ from standardwebhooks import WebhookVerificationError
 from automations.actions import parse_config
 from automations.actions.contract import InvalidConfig, Rejected, RetryLater, Sent
 from automations.actions.webhook import BODY_BYTES, Webhook, sign
-from automations.events import AGENT_SLA_FAILED, FLOW_RUN_STATE_CHANGED, FLOW_SLA_FAILED
 from automations.http import Http
+from tests.actions.conformance import every_event
 from tests.actions.stage import Rerouted, delivery, outcome, tools
 from tests.receivers import Received, Receiver, reply
 
@@ -148,9 +148,7 @@ async def test_webhook_without_a_signing_secret_has_no_signature(receiver: Recei
 # Bodies
 
 
-@pytest.mark.parametrize(
-    "event_type", [FLOW_RUN_STATE_CHANGED, FLOW_SLA_FAILED, AGENT_SLA_FAILED], ids=lambda event_type: event_type.key
-)
+@every_event
 async def test_no_payload_means_all_of_the_event(receiver: Receiver, http: Http, event_type: Any) -> None:
     owed = delivery(event_type)
     await outcome(Webhook(url=URL), owed, tools(http))

@@ -3,7 +3,7 @@
 import pytest
 
 from automations.actions.wording import facts, headline, link, one_line, shorten, web_address
-from automations.events import AGENT_SLA_FAILED, EVENT_TYPES, FLOW_SLA_FAILED, sample_event
+from automations.events import AGENT_SLA_FAILED, EVENT_TYPES, FLOW_SLA_FAILED, SERVER_PROBLEM, sample_event
 from tests.actions.conformance import HOSTILE
 
 
@@ -12,6 +12,7 @@ def test_every_event_has_a_headline_and_facts() -> None:
         "nightly-etl entered Failed",
         "nightly-etl missed its SLA",
         "Too few healthy agents",
+        "Automations has a problem: a secret is missing",
     ]
     for event_type in EVENT_TYPES.values():
         assert len(facts(sample_event(event_type))) >= 3
@@ -24,6 +25,11 @@ def test_facts_are_those_of_the_event() -> None:
         "Agent config": "a4b5c6d7-e8f9-4a0b-9c1d-2e3f4a5b6c08",
         "Healthy agents needed": "1",
         "Unhealthy agents": "91b2c3d4-e5f6-4a7b-8c9d-0e1f2a3b4c07",
+    }
+    assert dict(facts(sample_event(SERVER_PROBLEM))) == {
+        "Problem": 'An action uses the secret "SLACK_URL", which does not exist: set it, or sending fails.',
+        "Affected": "SLACK_URL",
+        "Since": "2026-11-23T09:30:00+00:00",
     }
 
 

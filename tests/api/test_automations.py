@@ -84,10 +84,10 @@ async def test_unknown_state_is_refused_with_the_nearest_and_all_names(api: Auto
 @pytest.mark.parametrize(
     ("event", "message"),
     [
-        ({}, "event takes exactly one of flow_run_state_changed, flow_sla_failed, agent_sla_failed"),
+        ({}, "event takes exactly one of flow_run_state_changed, flow_sla_failed, agent_sla_failed, server_problem"),
         (
             {"flow_run_state_changed": None},
-            "event takes exactly one of flow_run_state_changed, flow_sla_failed, agent_sla_failed",
+            "event takes exactly one of flow_run_state_changed, flow_sla_failed, agent_sla_failed, server_problem",
         ),
         ({"flow_run_state_changed": {}}, "takes either states (one or more) or state_group"),
         (states(), "takes either states (one or more) or state_group"),

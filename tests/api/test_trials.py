@@ -124,6 +124,22 @@ async def test_preview_shows_a_sample_or_a_run_and_the_names_it_lacks(api: Autom
     assert link["rendered"].endswith(f"/flow-run/{run}")
 
 
+async def test_problem_of_the_server_is_tried_out_and_shown(server: Automations) -> None:
+    preview = await server.write(
+        "preview_message",
+        "rendered unknown_fields",
+        event_type="ServerProblemEvent",
+        template="{problem} {affected} {state}",
+    )
+    assert preview == {"rendered": 'SECRET_MISSING ["SLACK_URL"] {state}', "unknown_fields": ["state"]}
+    async with Receiver() as receiver:
+        webhook = {"webhook": {"url": receiver.url, "payload": "{problem}: {message}"}}
+        event = {"server_problem": {"problems": ["TIMERS_LATE"]}}
+        automation = await server.automation(webhook, event=event)
+        await server.write("test_automation", "results { success }", automation_id=automation)
+        assert orjson.loads(receiver.requests[0].body) == "TIMERS_LATE: Automations has a problem: Timers are late."
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

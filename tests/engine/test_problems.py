@@ -354,6 +354,13 @@ async def test_who_takes_over_does_not_tell_again(server: Server, database_url: 
     await other.close()
 
 
+def test_name_is_made_of_the_problems() -> None:
+    assert parse_trigger({"server_problem": {}}).sentence == "The server has a problem"
+    some = {"problems": ["SECRET_MISSING", "TIMERS_LATE", "SECRET_MISSING"]}
+    sentence = "The server has a problem: a secret is missing or timers are late"
+    assert parse_trigger({"server_problem": some}).sentence == sentence
+
+
 async def test_every_problem_of_the_log_can_be_waited_for(server: Server) -> None:
     """All at once: what a person reads, what an automation hears, and what can be chosen are the same."""
     await server.automation()

@@ -30,6 +30,9 @@ automations:
     enabled: false
     when: {agent_sla_failed: {agent_configs: [prod], min_healthy: 2, unhealthy_after: 1m30s}}
     then: [{email_notification: {to_emails: [ops@example.com]}}]
+  - name: On call
+    when: {server_problem: {problems: [EVALUATION_LATE, SECRET_MISSING]}}
+    then: [{action: Page on-call}]
 """
 STOP = """
 automations:
@@ -62,8 +65,8 @@ async def test_everything_is_made_from_names_and_then_there_is_nothing_to_do(
     await api.write("set_secret", "success", name="SLACK", value="x")
     done = await run("apply", "--yes", files=[EVERYTHING])
     assert (done.code, done.err) == (0, "")
-    assert "= 0 unchanged; 4 to create." in done.out
-    agents, late, tell = await automations(api)
+    assert "= 0 unchanged; 5 to create." in done.out
+    agents, late, on_call, tell = await automations(api)
     assert tell["event"]["flow_group_ids"] == [flows["main/etl"], flows["reporting/daily"]]
     assert tell["description"] == "Failures of the nightly flows"
     assert [action["name"] for action in tell["actions"]] == [None, "Page on-call"]
@@ -73,10 +76,11 @@ async def test_everything_is_made_from_names_and_then_there_is_nothing_to_do(
         2,
         90,
     )
+    assert on_call["event"] == {"problems": ["EVALUATION_LATE", "SECRET_MISSING"]}
     for command in (["apply", "--yes"], ["apply", "--prune", "--yes"], ["diff"]):
         again = await run(*command, files=[EVERYTHING])
-        assert (again.code, again.out) == (0, "= 4 unchanged: nothing to do.\n")
-    assert await automations(api) == [agents, late, tell]
+        assert (again.code, again.out) == (0, "= 5 unchanged: nothing to do.\n")
+    assert await automations(api) == [agents, late, on_call, tell]
 
 
 async def test_change_is_shown_field_by_field_and_keeps_the_id(
@@ -94,7 +98,7 @@ async def test_change_is_shown_field_by_field_and_keeps_the_id(
         "    enabled: false → true",
         '    then[0].slack_notification.message: "{flow_name} failed" → "{flow_name} broke"',
         '    description: "Failures of the nightly flows" → (none)',
-        "= 1 unchanged; 3 to update.",
+        "= 2 unchanged; 3 to update.",
     ):
         assert line in shown.out.splitlines()
     assert (await run("apply", "--yes", files=[changed])).code == 0
@@ -113,7 +117,7 @@ async def test_saved_action_is_changed_in_place(api: Automations, run: Run, flow
 async def test_only_prune_deletes_what_the_files_do_not_name(api: Automations, run: Run, flows: dict[str, str]) -> None:
     await run("apply", "--yes", files=[EVERYTHING])
     await run("apply", "--yes", files=[STOP])
-    assert len(await automations(api)) == 4
+    assert len(await automations(api)) == 5
     shown = await run("diff", "--prune", files=[STOP])
     assert shown.code == 1
     assert "- automation Late" in shown.out

@@ -61,6 +61,8 @@ async def test_every_event_goes_round_and_is_made_anew_from_its_export(api: Auto
         {"flow_sla_failed": {"kind": "SCHEDULED_NOT_STARTED", "duration_seconds": 86_400}},
         {"agent_sla_failed": {"agent_config_ids": configs}},
         {"agent_sla_failed": {"agent_config_ids": configs[:1], "min_healthy": 3, "unhealthy_after_seconds": 600}},
+        {"server_problem": {}},
+        {"server_problem": {"problems": ["SECRET_MISSING", "DESTINATION_FAILS"]}},
     ]
     mail = {"email_notification": {"to_emails": ["a@example.com"]}}
     for number, event in enumerate(events):

@@ -55,9 +55,13 @@ OF_EVENTS = [
     ("{flow_sla_failed: {slas: [x], duration: 5m}}", "flow_sla_failed takes either slas, or kind and duration"),
     ("{agent_sla_failed: {agent_configs: [prd]}}", "There is no agent config 'prd'. Did you mean prod?"),
     ("{agent_sla_failed: {agent_configs: prod, min_healthy: true}}", "min_healthy must be a whole number."),
+    ("{server_problem: {problems: [SECRET_MISING]}}", "SECRET_MISSING. Did you mean SECRET_MISSING?"),
+    ("{server_problem: {problem: SECRET_MISSING}}", "server_problem has no key 'problem'. Did you mean problems?"),
+    ("{server_problem: all}", "server_problem must be a mapping with the keys problems."),
 ]
 OF_BOTH = [
     (one("{agent_sla_failed: {agent_configs: prod}}"), "2: cancel_flow_run needs an event with a flow run"),
+    (one("{server_problem: {}}"), "2: cancel_flow_run needs an event with a flow run"),
 ]
 
 

@@ -9,6 +9,7 @@ import pytest
 from automations.actions import CLIENTS
 from automations.actions.contract import Action
 from automations.events import EVENT_TYPES, EventType
+from automations.health import PROBLEMS
 from automations.orchestration.states import STATES
 
 CATALOG = (Path(__file__).parent.parent / "ui" / "src" / "builder" / "catalog.ts").read_text()
@@ -44,3 +45,8 @@ def test_attributes_that_are_offered_exist(event_type: EventType) -> None:
 
 def test_each_state_can_be_chosen() -> None:
     assert set(words("export const STATES")) == set(STATES)
+
+
+def test_each_problem_can_be_chosen_by_its_words() -> None:
+    listed = CATALOG.split("export const PROBLEMS")[1].split("};")[0]
+    assert dict(re.findall(r'(\w+): "([^"]+)"', listed)) == PROBLEMS

@@ -80,3 +80,25 @@ async def test_quiet_agents(visitor: Visitor, server: Automations, press: Press)
     await call_the_echo(visitor, press)
     name = "When the agents of kubernetes go quiet for 1 minute, call the built-in echo"
     assert await name_of_the_only_one(server) == name
+
+
+@HANDS
+async def test_problem_of_the_server(visitor: Visitor, server: Automations, press: Press) -> None:
+    await visitor.go("#/new")
+    await press(visitor, "What to watch")
+    await visitor.page.wait_for_function("() => document.activeElement.type === 'search'")
+    await press(visitor, "Server", back=True)
+    await visitor.page.keyboard.press("Escape")
+    await press(visitor, "What happens: has a problem")
+    await press(visitor, "a destination fails")
+    await press(visitor, "a secret is missing")
+    await visitor.page.keyboard.press("Escape")
+    await call_the_echo(visitor, press)
+    name = "When the server finds that a destination fails or a secret is missing, call the built-in echo"
+    assert await name_of_the_only_one(server) == name
+    [made] = (await server.execute("{ automation { event_type event } }"))["automation"]
+    assert made == {
+        "event_type": "ServerProblemEvent",
+        "event": {"problems": ["DESTINATION_FAILS", "SECRET_MISSING"]},
+    }
+    await visitor.see("finds that a destination fails or a secret is missing")

@@ -26,6 +26,7 @@ export interface EventRow {
   agent_config_ids?: string[];
   min_healthy?: number;
   unhealthy_after_seconds?: number;
+  problems?: string[];
 }
 
 export interface AutomationRow {

@@ -4,7 +4,7 @@ import { Icon } from "../parts/icon";
 import { OutcomeView } from "../parts/outcome";
 import { Problem } from "../parts/page";
 import { capital } from "../words";
-import { kindOfKey, type ActionKind } from "./catalog";
+import { hasRun, kindOfKey, type ActionKind } from "./catalog";
 import { actionWords, fieldProblem, missingOf, type ActionDraft } from "./draft";
 import { FieldEditor } from "./fields";
 import { tryAction, withSecrets, type Outcome } from "./save";
@@ -40,7 +40,7 @@ export function ActionCard({ action, eventType, strict, onChange, onRemove }: Ac
       ) : (
         <p class="problem">This page does not know this kind of action. It stays as it is.</p>
       )}
-      {kind?.needsRun && eventType === "AgentSLAFailedEvent" && <p class="problem">Agents going quiet has no run to cancel.</p>}
+      {kind?.needsRun && !hasRun(eventType) && <p class="problem">What is waited for has no run to cancel.</p>}
       <TestButton action={action} onChange={onChange} />
     </section>
   );

@@ -42,7 +42,7 @@ export function ActionPicker({ draft, onAdd }: ActionPickerProps) {
                 <h4>New</h4>
               </>
             )}
-            {ACTION_KINDS.filter((kind) => !(kind.needsRun && draft.subject === "agents")).map((kind) => (
+            {ACTION_KINDS.filter((kind) => !(kind.needsRun && draft.subject !== "flows")).map((kind) => (
               <Choice key={kind.key} label={kind.name} hint={kind.does} onChoose={() => add(newAction(kind.key))}>
                 <Icon name={kind.icon} />
               </Choice>

@@ -291,6 +291,22 @@ export const ATTRIBUTES: Record<string, string[]> = {
   AgentSLAFailedEvent: [
     "unhealthy_agent_ids", "healthy_agent_ids", "agent_ids", "sla_min_healthy", "agent_config_id", ...OF_ALL,
   ],
+  ServerProblemEvent: ["problem", "problem_message", "affected", "since", ...OF_ALL],
+};
+
+/** Whether events of this type are about a run. */
+export function hasRun(eventType: string): boolean {
+  return ATTRIBUTES[eventType]?.includes("flow_run_id") ?? false;
+}
+
+/** What can be wrong with the server, and how people read it. */
+export const PROBLEMS: Record<string, string> = {
+  EVALUATION_LATE: "evaluation is late",
+  DELIVERIES_LATE: "deliveries are late",
+  TIMERS_LATE: "timers are late",
+  DESTINATION_FAILS: "a destination fails",
+  ACTION_PAUSED: "an action is paused",
+  SECRET_MISSING: "a secret is missing",
 };
 
 export const STATES = [

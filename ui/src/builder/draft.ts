@@ -2,7 +2,7 @@
 import type { ActionRow, AutomationRow, Config, EventRow, Json, StateGroup } from "../api/rows";
 import type { IconName } from "../parts/icon";
 import { capital, counted, lengthInWords, listed } from "../words";
-import { ECHO_URL, kindOfKey, kindOfType, type Field } from "./catalog";
+import { ECHO_URL, PROBLEMS, kindOfKey, kindOfType, type Field } from "./catalog";
 
 export interface Named {
   id: string;
@@ -29,7 +29,7 @@ export interface Draft {
   name: string | null;
   description: string;
   enabled: boolean;
-  subject: "flows" | "agents";
+  subject: "flows" | "agents" | "server";
   flows: Named[];
   projects: string[];
   verb: "enters" | "not_started" | "not_finished" | "kept";
@@ -39,6 +39,8 @@ export interface Draft {
   configs: Named[];
   minHealthy: number;
   quietSeconds: number;
+  /** Of the server; none: all. */
+  problems: string[];
   /** SLAs made elsewhere: kept as they are. */
   slas: string[];
   actions: ActionDraft[];
@@ -65,7 +67,8 @@ export function actionDraft(row: ActionRow): ActionDraft {
 export function newDraft(): Draft {
   return {
     id: null, name: null, description: "", enabled: true, subject: "flows", flows: [], projects: [], verb: "enters",
-    group: "FAILED", states: [], seconds: 1800, configs: [], minHealthy: 1, quietSeconds: 60, slas: [], actions: [],
+    group: "FAILED", states: [], seconds: 1800, configs: [], minHealthy: 1, quietSeconds: 60, problems: [], slas: [],
+    actions: [],
   };
 }
 
@@ -86,6 +89,9 @@ export function draftOf(row: AutomationRow, names: Names): Draft {
     draft.configs = named(event.agent_config_ids);
     draft.minHealthy = event.min_healthy ?? 1;
     draft.quietSeconds = event.unhealthy_after_seconds ?? 60;
+  } else if (row.event_type === "ServerProblemEvent") {
+    draft.subject = "server";
+    draft.problems = event.problems ?? [];
   } else if (row.event_type === "FlowSLAFailedEvent") {
     draft.verb = event.kind === undefined ? "kept" : event.kind === "SCHEDULED_NOT_STARTED" ? "not_started" : "not_finished";
     draft.seconds = event.duration_seconds ?? draft.seconds;
@@ -100,6 +106,7 @@ export function draftOf(row: AutomationRow, names: Names): Draft {
 
 export function eventType(draft: Draft): string {
   if (draft.subject === "agents") return "AgentSLAFailedEvent";
+  if (draft.subject === "server") return "ServerProblemEvent";
   return draft.verb === "enters" ? "FlowRunStateChangedEvent" : "FlowSLAFailedEvent";
 }
 
@@ -111,6 +118,7 @@ const GROUP_WORDS: Record<StateGroup, string> = {
 };
 
 export function subjectWords(draft: Draft): string {
+  if (draft.subject === "server") return "the server";
   if (draft.subject === "agents") {
     const names = draft.configs.map((config) => config.name);
     return names.length ? `the agents of ${few(names)}` : "agents of …";
@@ -119,6 +127,7 @@ export function subjectWords(draft: Draft): string {
 }
 
 export function verbWords(draft: Draft): string {
+  if (draft.subject === "server") return problemWords(draft.problems);
   if (draft.subject === "agents") return draft.minHealthy > 1 ? `are fewer than ${draft.minHealthy}` : "go quiet";
   switch (draft.verb) {
     case "not_started":
@@ -132,8 +141,13 @@ export function verbWords(draft: Draft): string {
   }
 }
 
+function problemWords(problems: string[]): string {
+  return problems.length ? `finds that ${few(problems.map((problem) => PROBLEMS[problem] ?? problem), "or")}` : "has a problem";
+}
+
 /** How long, where the verb needs it. */
 export function lengthWords(draft: Draft): string | null {
+  if (draft.subject === "server") return null;
   if (draft.subject === "agents") return lengthInWords(draft.quietSeconds);
   return draft.verb === "not_started" || draft.verb === "not_finished" ? lengthInWords(draft.seconds) : null;
 }
@@ -145,7 +159,7 @@ export interface Piece {
 
 /** The "when" half of the sentence. */
 export function whenPieces(draft: Draft): Piece[] {
-  const pieces: Piece[] = [{ text: draft.subject === "agents" ? "When " : "When a run of " }];
+  const pieces: Piece[] = [{ text: draft.subject === "flows" ? "When a run of " : "When " }];
   pieces.push({ text: subjectWords(draft), strong: true }, { text: " " }, { text: verbWords(draft), strong: true });
   const length = lengthWords(draft);
   if (length) pieces.push({ text: draft.subject === "agents" ? " for " : " within " }, { text: length, strong: true });
@@ -217,6 +231,7 @@ function eventInput(draft: Draft): Record<string, Json> {
       },
     };
   }
+  if (draft.subject === "server") return { server_problem: { problems: draft.problems } };
   if (draft.verb === "enters") {
     const states: Config = draft.group ? { state_group: draft.group } : { states: draft.states };
     return { flow_run_state_changed: { ...states, flow_group_ids, project_ids: draft.projects } };
@@ -232,7 +247,7 @@ export function inputOf(draft: Draft, before: Draft | null): Record<string, unkn
     description: draft.description.trim() || null,
     enabled: draft.enabled,
   };
-  if (draft.verb !== "kept" || draft.subject === "agents") input["event"] = eventInput(draft);
+  if (draft.verb !== "kept" || draft.subject !== "flows") input["event"] = eventInput(draft);
   if (!before?.id || JSON.stringify(before.actions) !== JSON.stringify(draft.actions)) {
     input["actions"] = draft.actions.map((item) => (item.saved ? { action_id: item.saved } : actionConfig(item)));
   }

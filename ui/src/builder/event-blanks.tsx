@@ -6,7 +6,7 @@ import type { AgentConfigRow, StateGroup } from "../api/rows";
 import { Blank, Choice } from "../parts/blank";
 import { Problem } from "../parts/page";
 import { counted, lengthInWords } from "../words";
-import { STATES } from "./catalog";
+import { PROBLEMS, STATES } from "./catalog";
 import { lengthWords, subjectWords, verbWords, type Draft } from "./draft";
 import { FlowPicker } from "./flow-picker";
 
@@ -19,7 +19,7 @@ interface BlankProps {
 export function EventBlanks({ draft, onChange }: BlankProps) {
   return (
     <>
-      {draft.subject === "agents" ? "When " : "When a run of "}
+      {draft.subject === "flows" ? "When a run of " : "When "}
       <Subject draft={draft} onChange={onChange} /> <Verb draft={draft} onChange={onChange} />
       {lengthWords(draft) && (
         <>
@@ -31,28 +31,35 @@ export function EventBlanks({ draft, onChange }: BlankProps) {
   );
 }
 
+const SUBJECTS: { name: Draft["subject"]; label: string }[] = [
+  { name: "flows", label: "Runs of flows" },
+  { name: "agents", label: "Agents" },
+  { name: "server", label: "Server" },
+];
+
 function Subject({ draft, onChange }: BlankProps) {
-  const agents = draft.subject === "agents";
+  const { subject } = draft;
   return (
     <Blank
       label="What to watch"
       value={subjectWords(draft)}
-      empty={agents && !draft.configs.length}
+      empty={subject === "agents" && !draft.configs.length}
       locked={draft.verb === "kept"}
     >
       {(close) => (
         <>
           <div class="tabs" role="group" aria-label="Kind">
-            <button type="button" aria-pressed={!agents} onClick={() => onChange({ subject: "flows" })}>
-              Runs of flows
-            </button>
-            <button type="button" aria-pressed={agents} onClick={() => onChange({ subject: "agents" })}>
-              Agents
-            </button>
+            {SUBJECTS.map(({ name, label }) => (
+              <button key={name} type="button" aria-pressed={subject === name} onClick={() => onChange({ subject: name })}>
+                {label}
+              </button>
+            ))}
           </div>
-          {agents ? (
-            <AgentChoices draft={draft} onChange={onChange} />
-          ) : (
+          {subject === "agents" && <AgentChoices draft={draft} onChange={onChange} />}
+          {subject === "server" && (
+            <p class="quiet">Automations itself: work that is late, destinations that fail, secrets that are missing.</p>
+          )}
+          {subject === "flows" && (
             <>
               <FlowPicker chosen={draft.flows} onChange={(flows) => onChange({ flows })} onDone={close} />
               <Choice
@@ -141,6 +148,7 @@ const GROUPS: { group: StateGroup; label: string; hint: string }[] = [
 function Verb({ draft, onChange }: BlankProps) {
   const [states, showStates] = useState(draft.states.length > 0);
   if (draft.subject === "agents") return <AgentVerb draft={draft} onChange={onChange} />;
+  if (draft.subject === "server") return <ServerVerb draft={draft} onChange={onChange} />;
   const toggle = (state: string) => {
     const chosen = draft.states.includes(state) ? draft.states.filter((item) => item !== state) : [...draft.states, state];
     onChange({ verb: "enters", group: null, states: chosen });
@@ -234,6 +242,37 @@ function AgentVerb({ draft, onChange }: BlankProps) {
             />
             ask for work
           </label>
+          <button type="button" class="done" onClick={close}>
+            Done
+          </button>
+        </>
+      )}
+    </Blank>
+  );
+}
+
+function ServerVerb({ draft, onChange }: BlankProps) {
+  const { problems } = draft;
+  const toggle = (problem: string) => {
+    onChange({ problems: problems.includes(problem) ? problems.filter((item) => item !== problem) : [...problems, problem] });
+  };
+  return (
+    <Blank label="What happens" value={verbWords(draft)}>
+      {(close) => (
+        <>
+          <Choice
+            label="has a problem"
+            hint="Any, those that later versions find too"
+            chosen={!problems.length}
+            onChoose={() => {
+              onChange({ problems: [] });
+              close();
+            }}
+          />
+          <hr />
+          {Object.entries(PROBLEMS).map(([problem, words]) => (
+            <Choice key={problem} label={words} chosen={problems.includes(problem)} onChoose={() => toggle(problem)} />
+          ))}
           <button type="button" class="done" onClick={close}>
             Done
           </button>

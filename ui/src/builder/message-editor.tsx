@@ -3,7 +3,7 @@ import { messageOf, request } from "../api/client";
 import { PREVIEW, RECENT_RUNS } from "../api/documents";
 import { useLive } from "../api/live";
 import type { RunRow } from "../api/rows";
-import { ATTRIBUTES } from "./catalog";
+import { ATTRIBUTES, hasRun } from "./catalog";
 
 interface MessageEditorProps {
   label: string;
@@ -22,7 +22,7 @@ export function MessageEditor({ label, value, eventType, onChange }: MessageEdit
   const [all, showAll] = useState(false);
   const [run, setRun] = useState("");
   const preview = usePreview(value, eventType, run);
-  const runs = useLive<{ flow_run: RunRow[] }>(eventType === "AgentSLAFailedEvent" ? null : RECENT_RUNS);
+  const runs = useLive<{ flow_run: RunRow[] }>(hasRun(eventType) ? RECENT_RUNS : null);
   const attributes = ATTRIBUTES[eventType] ?? [];
 
   const insert = (attribute: string) => {

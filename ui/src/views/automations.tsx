@@ -130,6 +130,7 @@ export function AutomationsView() {
               ["FlowRunStateChangedEvent", "State of a run"],
               ["FlowSLAFailedEvent", "Run is late"],
               ["AgentSLAFailedEvent", "Agents are quiet"],
+              ["ServerProblemEvent", "Server has a problem"],
             ]} />
           <Select name="action" label="Action" all="Any action" options={ACTION_KINDS.map((kind) => [kind.type, kind.name])} />
           <Select name="health" label="Health" all="Any health" options={HEALTHS.map((health) => [health, health])} />

@@ -13,6 +13,7 @@ import orjson
 import pytest
 from standardwebhooks import Webhook as Verifier
 
+from automations import watch
 from automations.actions import CLIENTS
 from automations.actions.contract import Action
 from tests.harness import Automations, GraphQLError, eventually, running
@@ -28,22 +29,27 @@ SETTLE_SECONDS = 30
 SIGNING = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 # What the ledger must not show of what the secrets hold, and of what is hidden.
 SECRETS = (slack.PATH, "SIGNATURE", twilio.TOKEN, SIGNING.removeprefix("whsec_"), ROUTING_KEY)
-SCHEDULE = {"clocks": [{"type": "IntervalClock", "interval": 60_000_000}]}
+# None of its runs is due while the tests go on: it would be late as well.
+SCHEDULE = {"clocks": [{"type": "IntervalClock", "interval": 86_400_000_000}]}
 
 EVENTS: dict[str, dict[str, Any]] = {
     "state_changed": {"flow_run_state_changed": {"states": ["Running"]}},
     "late_to_start": {"flow_sla_failed": {"kind": "SCHEDULED_NOT_STARTED", "duration_seconds": 1}},
     "late_to_finish": {"flow_sla_failed": {"kind": "STARTED_NOT_FINISHED", "duration_seconds": 1}},
     "quiet_agents": {"agent_sla_failed": {"unhealthy_after_seconds": 1}},
+    "missing_secret": {"server_problem": {"problems": ["SECRET_MISSING"]}},
 }
-NEEDS_A_RUN = {("quiet_agents", "cancel_flow_run")}
+WITHOUT_A_RUN = {"quiet_agents": "agent_config_id", "missing_secret": "affected"}
+"""What tells of the subject in events that have no run."""
+NEVER_SET = "NEVER_SET"
+NEEDS_A_RUN = {(event, "cancel_flow_run") for event in WITHOUT_A_RUN}
 CASES = [(event, client.KEY) for event in EVENTS for client in CLIENTS if (event, client.KEY) not in NEEDS_A_RUN]
 ON_THE_WATCHED_SIDE = {"cancel_flow_run", "pause_schedule", "create_flow_run"}
 
 
 @dataclass
 class Case:
-    """One event with one action. `subject` is the id of its run, or of its agent config."""
+    """One event with one action. `subject` is the id of its run, or of its agent config, or the name of its secret."""
 
     event: str
     key: str
@@ -58,8 +64,18 @@ class Case:
         return f"case {self.event} {self.key}"
 
     @property
-    def is_about_agents(self) -> bool:
-        return self.event == "quiet_agents"
+    def has_run(self) -> bool:
+        return self.event not in WITHOUT_A_RUN
+
+    @property
+    def attribute(self) -> str:
+        """The one that tells of the subject."""
+        return WITHOUT_A_RUN.get(self.event, "flow_run_id")
+
+    @property
+    def about(self) -> Any:
+        """The attribute's value."""
+        return [self.subject] if self.attribute == "affected" else self.subject
 
 
 @dataclass
@@ -91,11 +107,9 @@ class Stage:
             "webhook": {"url": self.webhooks.url, "signing_secret": "SIGNING"},
             "cancel_flow_run": {},
             "pause_schedule": {},
-            "create_flow_run": {
-                "parameters": {"about": "{agent_config_id}" if case.is_about_agents else "{flow_run_id}"}
-            },
+            "create_flow_run": {"parameters": {"about": f"{{{case.attribute}}}"}},
         }
-        if case.is_about_agents and case.key in {"pause_schedule", "create_flow_run"}:
+        if not case.has_run and case.key in {"pause_schedule", "create_flow_run"}:
             return {**configs[case.key], "flow_group_id": case.flow_group_id}
         return configs[case.key]
 
@@ -121,6 +135,7 @@ async def stage(module_database_url: str, tmp_path_factory: pytest.TempPathFacto
     """Everything has happened, and every delivery has ended."""
     played = Slack(), Teams(), Twilio(), PagerDuty()
     async with AsyncExitStack() as stack:
+        stack.enter_context(pytest.MonkeyPatch.context()).setattr(watch, "LOOK_SECONDS", 1)
         receivers = [await stack.enter_async_context(Receiver(one)) for one in (*played, None)]
         smtp = await stack.enter_async_context(SmtpServer())
         slack_url, teams_url, twilio_url, pagerduty_url, _ = [receiver.url for receiver in receivers]
@@ -145,6 +160,7 @@ async def stage(module_database_url: str, tmp_path_factory: pytest.TempPathFacto
         }
         for name, value in secrets.items():
             await server.write("set_secret", "success", name=name, value=value)
+        await server.write("create_action", config={"slack_notification": {"webhook_url_secret": NEVER_SET}})
         cases = [Case(event, key) for event, key in CASES]
         await asyncio.gather(*[happen(stage, case) for case in cases])
         stage.cases = {(case.event, case.key): case for case in cases}
@@ -162,14 +178,17 @@ async def happen(stage: Stage, case: Case) -> None:
     rows = await api.execute("query($id: uuid!) { flow_by_pk(id: $id) { flow_group_id } }", id=case.flow_id)
     case.flow_group_id = rows["flow_by_pk"]["flow_group_id"]
     [(kind, fields)] = EVENTS[case.event].items()
-    if case.is_about_agents:
+    if case.event == "missing_secret":
+        case.subject = NEVER_SET
+        event = EVENTS[case.event]
+    elif case.event == "quiet_agents":
         case.subject = (await api.write("create_agent_config", name=case.name))["id"]
         await api.write("register_agent", name=case.name, agent_config_id=case.subject)
         event = {kind: {**fields, "agent_config_ids": [case.subject]}}
     else:
         event = {kind: {**fields, "flow_group_ids": [case.flow_group_id]}}
     case.automation_id = await api.automation({case.key: stage.config(case)}, name=case.name, event=event)
-    if not case.is_about_agents:
+    if case.has_run:
         case.subject = await api.run(case.flow_id)
         if case.event != "late_to_start":
             await api.set_state(case.subject, "Running", "it has started")
@@ -189,8 +208,7 @@ async def ledger(stage: Stage, case: Case) -> dict[str, Any]:
             id status reason firing { event } attempts { outcome reason request answer } } }""",
         id=case.automation_id,
     )
-    name = "agent_config_id" if case.is_about_agents else "flow_run_id"
-    [delivery] = [row for row in rows["delivery"] if row["firing"]["event"][name] == case.subject]
+    [delivery] = [row for row in rows["delivery"] if row["firing"]["event"][case.attribute] == case.about]
     return dict(delivery)
 
 
@@ -229,15 +247,18 @@ async def test_run_is_made_that_knows_why(stage: Stage, event: str) -> None:
     rows = await stage.api.execute(
         "query($id: uuid!) { flow_run(where: {flow_id: {_eq: $id}}) { id parameters } }", id=case.flow_id
     )
-    [made] = [row for row in rows["flow_run"] if row["parameters"] == {"about": case.subject}]
+    about = case.about if isinstance(case.about, str) else orjson.dumps(case.about).decode()
+    [made] = [row for row in rows["flow_run"] if row["parameters"] == {"about": about}]
     assert (await ledger(stage, case))["reason"] == f"The run is {made['id']}"
 
 
 @pytest.mark.parametrize("client", [client for client in CLIENTS if client.example().needs_flow_run])
-async def test_action_that_needs_a_run_is_refused_for_agents(api: Automations, client: type[Action]) -> None:
+async def test_action_that_needs_a_run_is_refused_where_there_is_none(api: Automations, client: type[Action]) -> None:
     config = (await api.write("create_agent_config"))["id"]
-    with pytest.raises(GraphQLError, match="needs an event with a flow run"):
-        await api.automation({client.KEY: {}}, event={"agent_sla_failed": {"agent_config_ids": [config]}})
+    events: list[dict[str, Any]] = [{"agent_sla_failed": {"agent_config_ids": [config]}}, {"server_problem": {}}]
+    for event in events:
+        with pytest.raises(GraphQLError, match="needs an event with a flow run"):
+            await api.automation({client.KEY: {}}, event=event)
 
 
 def test_providers_refused_nothing(stage: Stage) -> None:

@@ -139,19 +139,6 @@ async def test_problem_that_there_is_not_is_refused(api: Automations, event: Any
     assert caught.value.code == "BAD_USER_INPUT"
 
 
-@pytest.mark.parametrize(
-    ("action", "message"),
-    [
-        ({"cancel_flow_run": {}}, "needs an event with a flow run"),
-        ({"pause_schedule": {}}, "pause_schedule needs an event with a flow run"),
-        ({"create_flow_run": {}}, "create_flow_run needs an event with a flow run"),
-    ],
-)
-async def test_action_that_needs_a_run_is_refused(api: Automations, action: dict[str, Any], message: str) -> None:
-    with pytest.raises(GraphQLError, match=message):
-        await api.automation(action, event=ALL)
-
-
 async def test_name_that_only_runs_have_is_warned_of(api: Automations) -> None:
     saved = await api.write(
         "create_automation",

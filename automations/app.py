@@ -25,7 +25,7 @@ from automations.database import Database
 from automations.delivery.attempts import Sender
 from automations.delivery.destinations import Destinations
 from automations.delivery.dispatcher import Dispatcher
-from automations.delivery.rates import Circuit, most_at_once_of, rates_of
+from automations.delivery.rates import Circuit, at_once_of, rates_of
 from automations.engine.agents import AgentGroups
 from automations.engine.changes import ChangeFeed
 from automations.engine.evaluator import Evaluator
@@ -198,7 +198,7 @@ def _dispatcher(
         Destinations(
             concurrency=settings.destination_concurrency,
             total=settings.delivery_concurrency,
-            most_at_once=most_at_once_of(settings.destination_concurrencies, default=settings.destination_concurrency),
+            at_once=at_once_of(settings.destination_concurrencies, default=settings.destination_concurrency),
         ),
         rates=rates_of(settings.destination_rates),
         circuit=Circuit(failures=settings.circuit_failures),

@@ -263,7 +263,7 @@ class Settings:
     )
     introspection: bool = _setting(True, _SWITCH, "Whether clients may ask for the schema.")
     requests_per_second: float = _setting(
-        0.0, _number(float, 0, 10**6), "Operations a caller may send, on average; 0 leaves it open."
+        0.0, _number(float, 0, 10**6), "Operations a caller may send to one process, on average; 0 leaves it open."
     )
     wrong_keys_per_second: float = _setting(
         5.0, _number(float, 0, 10**6), "Wrong API keys that an address may send, on average; 0 leaves it open."
@@ -279,7 +279,8 @@ class Settings:
     destination_concurrency: int = _setting(
         10,
         _number(int, 1, 200),
-        "Deliveries sent at once to one destination; of the free places of a process it gets a quarter at most.",
+        "Deliveries sent at once to one destination, by all processes together; of a process's free places it gets "
+        "a quarter at most.",
     )
     destination_concurrencies: tuple[tuple[str, int], ...] = _setting(
         (),

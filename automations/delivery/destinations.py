@@ -1,7 +1,7 @@
 """What one process has under way, destination by destination: a slow one fills its own places and no others'."""
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
 from automations.delivery.claims import Claim
@@ -12,19 +12,19 @@ Queue = tuple[UUID, str]
 class Destinations:
     """Claims that wait and claims being sent.
 
-    A destination is sent `concurrency` deliveries at once, of some kinds fewer (`most_at_once`), and claims a few more
-    ahead, so that the next one starts the moment a place is free; `total` bounds what is sent at once overall. A
-    destination may hold only so many places as a quarter of those still free (dynamic thresholds; Choudhury and Hahne,
-    1998): the slow ones leave some free, however many they are.
+    A destination is sent `concurrency` deliveries at once, of some types of action fewer (`at_once`). Where it is left
+    to this process alone a few more are claimed ahead, so that the next one starts the moment a place is free; `total`
+    bounds what is sent at once overall. A destination may hold only so many places as a quarter of those still free
+    (dynamic thresholds; Choudhury and Hahne, 1998): the slow ones leave some free, however many they are.
     """
 
     AHEAD = 7
     SHARERS = 4
 
-    def __init__(self, *, concurrency: int, total: int, most_at_once: Callable[[Claim], int] | None = None) -> None:
+    def __init__(self, *, concurrency: int, total: int, at_once: Mapping[str, int] | None = None) -> None:
         self.claims_each = concurrency * (1 + self.AHEAD)
-        self._concurrency, self._total = concurrency, total
-        self._most_at_once = most_at_once or (lambda _: concurrency)
+        self.concurrency, self._total = concurrency, total
+        self.at_once = at_once or {}
         self._waiting: dict[Queue, deque[Claim]] = {}
         self._sending: dict[Queue, int] = defaultdict(int)
         self._sending_total = 0
@@ -51,7 +51,7 @@ class Destinations:
 
     def wants_more(self, queue: Queue) -> bool:
         """Whether a claim may find more now: the last one left some behind, and little of it waits any longer."""
-        return (self.lacks_room or queue in self._filled) and len(self._waiting.get(queue, ())) <= self._concurrency
+        return (self.lacks_room or queue in self._filled) and len(self._waiting.get(queue, ())) <= self.concurrency
 
     def add(self, claims: Sequence[Claim], *, share: int, room: int, counts: Mapping[Queue, int]) -> bool:
         """Take over what a claim brought, and say whether another would find more by now.
@@ -74,7 +74,7 @@ class Destinations:
         started: list[Claim] = []
         for queue in [queue for queue in self._waiting if queue not in self._doubted]:
             waiting = self._waiting[queue]
-            most = self._most_at_once(waiting[0])
+            most = self.at_once.get(waiting[0].row["action_type"], self.concurrency)
             while waiting and self._sending.get(queue, 0) < min(most, self._places()):
                 started.append(waiting.popleft())
                 self._sending[queue] += 1
@@ -104,6 +104,15 @@ class Destinations:
             if not doubts:
                 del self._doubted[claim.queue]
 
+    def lose(self, lost: Collection[tuple[UUID, int]]) -> None:
+        """These are others' by now: what of them has not begun is not sent here."""
+        for queue in {self._held[key].queue for key in lost if key in self._held}:
+            kept = deque(claim for claim in self._waiting.pop(queue, ()) if (claim.id, claim.number) not in lost)
+            if kept:
+                self._waiting[queue] = kept
+        for key in lost:
+            self._held.pop(key, None)
+
     def give_back(self, queue: Queue | None = None) -> list[Claim]:
         """Claims that were not begun, of one destination or of all; they are no longer held here."""
         queues = list(self._waiting) if queue is None else [queue]
@@ -120,4 +129,4 @@ class Destinations:
     def _places(self) -> int:
         """How many places a destination may hold at the moment."""
         free = self._total - self._sending_total
-        return min(self._concurrency, max(1, free // self.SHARERS)) if free else 0
+        return min(self.concurrency, max(1, free // self.SHARERS)) if free else 0

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import structlog
 
@@ -11,6 +11,7 @@ from automations.database import Database, DedicatedConnection, load_queries
 from automations.delivery.attempts import Sender
 from automations.delivery.claims import Claim, claim_of
 from automations.delivery.destinations import Destinations
+from automations.delivery.peers import Peers
 from automations.delivery.plans import Plans
 from automations.delivery.rates import Circuit, Rate
 from automations.delivery.recorder import Recorder
@@ -54,9 +55,12 @@ class Dispatcher:
             poll_seconds=poll_seconds,
             most_attempts=most_attempts,
             on_end=self._go_on,
+            on_renew=self._start_sends,
             on_take_over=self.wake,
         )
         self._sends: set[asyncio.Task[None]] = set()
+        self._id = uuid4()
+        self._peers = Peers()
         self._cursor = _START
         self._look_at: datetime | None = None
 
@@ -85,8 +89,10 @@ class Dispatcher:
 
     async def _claim_and_send(self, connection: DedicatedConnection) -> None:
         plans = Plans(connection)
+        self._peers = Peers()
         while not self._bell.stopped:
             await plans.refresh()
+            await self._peers.refresh(connection)
             if self._cursor == _START or not self._destinations.room:
                 self._bell.hush()  # in the middle of a walk, a ring may be for what was passed already
             if await self._claim(connection):
@@ -115,6 +121,9 @@ class Dispatcher:
             row
             async for row in queries.claim(
                 connection,
+                claimer=self._id,
+                processes=self._peers.processes,
+                rank=self._peers.rank,
                 now=now,
                 lease_until=now + timedelta(seconds=self._lease_seconds),
                 after_tenant=self._cursor[0],
@@ -130,6 +139,9 @@ class Dispatcher:
                 limited_types=list(self._rates),
                 limited_rates=[rate.per_second for rate in self._rates.values()],
                 limited_bursts=[rate.burst for rate in self._rates.values()],
+                most_places=self._destinations.concurrency,
+                sized_types=list(self._destinations.at_once),
+                sized_places=list(self._destinations.at_once.values()),
             )
         ]
         page = rows[0]
@@ -143,6 +155,8 @@ class Dispatcher:
         return bool(claims) or has_more or has_changed
 
     def _start_sends(self) -> None:
+        if not self._recorder.has_leases:
+            return
         for claim in self._destinations.start():
             if claim.number == 1:
                 DELIVERY_LAG.observe((datetime.now(UTC) - claim.row["created"]).total_seconds())

@@ -1,11 +1,10 @@
 """How fast each kind of destination may be sent to: what its client declares, or what a setting says in its place."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from automations.actions import BY_KEY
-from automations.delivery.claims import Claim
 from automations.settings import PREFIX, SettingsError
 
 # A rate that is higher than this many claims a second needs several deliveries a claim.
@@ -43,12 +42,11 @@ def rates_of(settings: Sequence[tuple[str, float | None]] = ()) -> Mapping[str, 
     }
 
 
-def most_at_once_of(settings: Sequence[tuple[str, int]] = (), *, default: int) -> Callable[[Claim], int]:
-    """How many deliveries like a claim's are sent to its destination at once. SettingsError as for `rates_of`."""
+def at_once_of(settings: Sequence[tuple[str, int]] = (), *, default: int) -> Mapping[str, int]:
+    """How many deliveries are sent at once to one destination, by action type. SettingsError as for `rates_of`."""
     _check_keys("DESTINATION_CONCURRENCIES", (key for key, _ in settings))
     chosen = dict(settings)
-    by_type = {client.TYPE: chosen.get(key, client.AT_ONCE or default) for key, client in BY_KEY.items()}
-    return lambda claim: min(default, by_type.get(claim.row["action_type"], default))
+    return {client.TYPE: min(default, chosen.get(key, client.AT_ONCE or default)) for key, client in BY_KEY.items()}
 
 
 def _check_keys(setting: str, keys: Iterable[str]) -> None:

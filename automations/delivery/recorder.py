@@ -24,7 +24,8 @@ GATHER_SECONDS = 0.004  # between two records: what comes together is handled to
 class Recorder:
     """Runs until it is stopped and everything is written.
 
-    `on_end` is called with each claim that is recorded, `on_take_over` when there are deliveries to send again.
+    `on_end` is called with each claim that is recorded, `on_renew` when the leases of all that is held have been
+    renewed, `on_take_over` when there are deliveries to send again.
     """
 
     def __init__(
@@ -37,15 +38,22 @@ class Recorder:
         poll_seconds: float,
         most_attempts: int,
         on_end: Callable[[Claim], None],
+        on_renew: Callable[[], None],
         on_take_over: Callable[[], None],
     ) -> None:
         self._database, self._destinations, self._circuit = database, destinations, circuit
         self._lease_seconds, self._poll_seconds, self._most_attempts = lease_seconds, poll_seconds, most_attempts
-        self._on_end, self._on_take_over = on_end, on_take_over
+        self._on_end, self._on_renew, self._on_take_over = on_end, on_renew, on_take_over
         self._bell = Bell()
         self._ended: list[Ended] = []
         self._unspent: list[Claim] = []
         self._leases_due = 0.0
+        self._leases_until = 0.0
+
+    @property
+    def has_leases(self) -> bool:
+        """Whether no lease of what is held has run out: somebody else may send what it was for."""
+        return asyncio.get_running_loop().time() < self._leases_until
 
     @property
     def unrecorded(self) -> int:
@@ -126,12 +134,18 @@ class Recorder:
         self._leases_due = loop_time + self._lease_seconds / 3
         now = datetime.now(UTC)
         if held := self._destinations.held:
-            await queries.renew_leases(
-                connection, lease_until=now + timedelta(seconds=self._lease_seconds), **_keys(held)
-            )
-        lost = [row async for row in queries.take_over(connection, now=now, most_attempts=self._most_attempts)]
-        if lost:
-            log.warning("took over deliveries of a process that stopped", count=len(lost))
+            lost = {
+                (row["id"], row["number"])
+                async for row in queries.renew_leases(
+                    connection, lease_until=now + timedelta(seconds=self._lease_seconds), **_keys(held)
+                )
+            }
+            self._destinations.lose(lost)
+        self._leases_until = loop_time + self._lease_seconds
+        self._on_renew()
+        taken = [row async for row in queries.take_over(connection, now=now, most_attempts=self._most_attempts)]
+        if taken:
+            log.warning("took over deliveries of a process that stopped", count=len(taken))
             self._on_take_over()
 
 

@@ -10,8 +10,12 @@ DISCARD PLANS;
 -- from each what it may still send: a destination with a long or blocked queue costs a few index probes. Together they
 -- leave a share of the room free for those that come later.
 --
+-- A destination has so many places, taken by what is SENDING, whoever claimed it. One process may claim ahead of them,
+-- the destination's home, while it is alone there: it sees to it by itself that no more are under way. The others leave
+-- a queue to it, and take what has just become due while there are places, or what nobody is there for.
+--
 -- A destination that has a rate, or is in trouble, is minded: its row is locked, it is given what its rate allows and
--- its process can send at once, or one delivery to try it out. The others need no own.
+-- its process can send at once, or one delivery to try it out. The others need no row.
 --
 -- Deliveries that are due and have an earlier one before them are put off until something becomes of that one.
 --
@@ -43,13 +47,18 @@ WITH RECURSIVE queue AS (
     SELECT * FROM unnest(
         CAST(:limited_types AS text[]), CAST(:limited_rates AS double precision[]), CAST(:limited_bursts AS integer[])
     ) AS limited (action_type, per_second, burst)
+), sized AS (
+    SELECT * FROM unnest(CAST(:sized_types AS text[]), CAST(:sized_places AS integer[])) AS sized (action_type, places)
 ), known AS MATERIALIZED (
     SELECT visited.tenant_id, visited.destination, coalesce(busy.taken, 0) AS taken, limited.per_second, limited.burst,
+        coalesce(sized.places, :most_places) AS places,
+        abs(CAST(hashtext(visited.tenant_id || visited.destination) AS bigint)) % CAST(:processes AS bigint) = :rank AS is_home,
         own.is_known, limited.per_second IS NOT NULL OR coalesce(own.is_troubled, false) AS is_minded,
         greatest(own.open_until, own.held_until, own.spent_until - make_interval(secs => (burst - 1) / limited.per_second)) AS free_at
     FROM visited
     LEFT JOIN busy ON busy.tenant_id = visited.tenant_id AND busy.destination = visited.destination
     LEFT JOIN limited ON limited.action_type = visited.action_type
+    LEFT JOIN sized ON sized.action_type = visited.action_type
     LEFT JOIN LATERAL (
         SELECT true AS is_known, open_until IS NOT NULL OR coalesce(held_until > :now, false) AS is_troubled,
             open_until, held_until, spent_until
@@ -63,14 +72,22 @@ WITH RECURSIVE queue AS (
     ORDER BY tenant_id, destination
     ON CONFLICT DO NOTHING
 ), waiting AS MATERIALIZED (
-    SELECT known.tenant_id, known.destination
+    SELECT known.tenant_id, known.destination, known.places, known.is_minded, due.due_at
     FROM known
+    CROSS JOIN fair
     CROSS JOIN LATERAL (
-        SELECT FROM automations.delivery
+        SELECT due_at FROM automations.delivery
         WHERE status = 'PENDING' AND tenant_id = known.tenant_id AND destination = known.destination AND due_at <= :now
-        LIMIT 1
+        ORDER BY due_at LIMIT 1
     ) AS due
-    WHERE is_minded AND is_known AND (free_at IS NULL OR free_at <= :now)
+    WHERE CASE WHEN is_minded THEN is_known AND (free_at IS NULL OR free_at <= :now) ELSE known.taken < fair.share END
+), looked_at AS MATERIALIZED (
+    SELECT found.tenant_id, found.destination, found.free, found.is_alone
+    FROM (
+        SELECT array_agg(tenant_id) AS tenants, array_agg(destination) AS destinations, array_agg(places) AS places
+        FROM waiting
+    ) AS asked
+    CROSS JOIN LATERAL automations.look_at_places(:claimer, asked.tenants, asked.destinations, asked.places) AS found
 ), minded AS MATERIALIZED (
     SELECT known.tenant_id, known.destination, known.per_second, known.burst, own.spent_at,
         own.open_until IS NOT NULL AS is_open, greatest(own.open_until, own.held_until) AS blocked_until,
@@ -87,18 +104,29 @@ WITH RECURSIVE queue AS (
         WHERE destination.tenant_id = waiting.tenant_id AND destination.name = waiting.destination
         FOR UPDATE SKIP LOCKED
     ) AS own
+    WHERE waiting.is_minded
 ), allowed AS MATERIALIZED (
-    SELECT known.tenant_id, known.destination, CASE
-        WHEN NOT known.is_minded THEN fair.share - known.taken
+    SELECT known.tenant_id, known.destination, shared.is_shared, CASE
+        WHEN NOT known.is_minded AND NOT is_shared THEN fair.share - known.taken
+        WHEN NOT known.is_minded THEN CASE
+            WHEN known.is_home OR looked_at.is_alone OR waiting.due_at > :now - interval '250 milliseconds' THEN shared.free
+            ELSE 0
+        END
         WHEN minded.tenant_id IS NULL OR minded.blocked_until > :now OR minded.is_tried_out THEN 0
-        WHEN minded.is_open THEN CAST(least(1, minded.tokens) AS bigint)
-        ELSE CAST(least(minded.tokens, CAST(:places AS integer) - known.taken) AS bigint)
+        WHEN minded.is_open THEN CAST(least(1, minded.tokens, shared.free) AS bigint)
+        ELSE CAST(least(minded.tokens, shared.free) AS bigint)
     END AS count
     FROM known
     CROSS JOIN fair
+    JOIN waiting ON waiting.tenant_id = known.tenant_id AND waiting.destination = known.destination
+    JOIN looked_at ON looked_at.tenant_id = known.tenant_id AND looked_at.destination = known.destination
+    CROSS JOIN LATERAL (
+        SELECT known.is_minded OR NOT (known.is_home AND looked_at.is_alone) AS is_shared,
+            least(looked_at.free, CAST(:places AS integer) - known.taken) AS free
+    ) AS shared
     LEFT JOIN minded ON minded.tenant_id = known.tenant_id AND minded.destination = known.destination
 ), candidate AS MATERIALIZED (
-    SELECT due.tenant_id, due.id, due.place, due.due_at, allowed.destination
+    SELECT due.tenant_id, due.id, due.place, due.due_at, allowed.destination, allowed.is_shared
     FROM allowed
     CROSS JOIN LATERAL (
         SELECT tenant_id, id, ctid AS place, due_at FROM automations.delivery
@@ -158,7 +186,7 @@ WITH RECURSIVE queue AS (
 ), claimed AS (
     UPDATE automations.delivery
     SET status = 'SENDING', attempt_count = delivery.attempt_count + 1, due_at = NULL, started_at = :now,
-        lease_until = :lease_until
+        lease_until = :lease_until, claimed_by = :claimer
     -- By place, which is locked: whatever it takes the candidates for, the planner has no other way to them.
     WHERE delivery.ctid = ANY(ARRAY(SELECT place FROM candidate))
     RETURNING delivery.*
@@ -185,6 +213,11 @@ WITH RECURSIVE queue AS (
     LEFT JOIN waiting ON waiting.tenant_id = known.tenant_id AND waiting.destination = known.destination
     LEFT JOIN spent ON spent.tenant_id = known.tenant_id AND spent.destination = known.destination
     WHERE known.is_minded
+    UNION ALL
+    SELECT min(:now + interval '5 milliseconds')
+    FROM waiting
+    LEFT JOIN looked_at ON looked_at.tenant_id = waiting.tenant_id AND looked_at.destination = waiting.destination
+    WHERE looked_at.tenant_id IS NULL
 ), page AS (
     SELECT fair.share, last.tenant_id AS last_tenant, last.destination AS last_destination,
         (SELECT min(look_at) FROM ahead) AS look_at
@@ -200,9 +233,7 @@ SELECT page.share, page.last_tenant, page.last_destination, page.look_at,
     claimed.tenant_id, claimed.id, claimed.attempt_count AS number, claimed.destination, claimed.created,
     claimed.target, coalesce(claimed.subject, CAST(claimed.action_id AS text)) AS subject, claimed.may_have_arrived,
     claimed.is_test, claimed.automation_id, claimed.action_id, claimed.firing_id, candidate.due_at AS was_due_at,
-    claimed.is_ordered OR EXISTS (
-        SELECT FROM minded WHERE minded.tenant_id = claimed.tenant_id AND minded.destination = claimed.destination
-    ) AS is_waited_for,
+    claimed.is_ordered OR candidate.is_shared AS is_waited_for,
     action.action_type, action.action_config, firing.event_type, firing.event, automation.name AS automation_name,
     (
         SELECT jsonb_object_agg(secret.name, encode(secret.sealed, 'base64'))
@@ -220,6 +251,9 @@ LEFT JOIN automations.automation ON automation.tenant_id = claimed.tenant_id AND
 -- Records how attempts ended, and what they say about their destinations. Only the holder of a lease may: a delivery
 -- taken over meanwhile keeps its new state. Where the order is kept, the next one goes now.
 --
+-- Deliveries are found by their key and changed by their place. To the planner the index of those that are being sent
+-- looks empty as often as not, and it would read all of it once for each.
+--
 -- So many failures in a row open a destination's circuit; a failure begun after that was a try, and opens it for twice
 -- as long; whatever arrives closes it. One that works and has no row costs an index probe.
 WITH ended AS (
@@ -233,20 +267,30 @@ WITH ended AS (
         tenant_id, id, number, started_at, finished_at, outcome, due_at, status_code, reason, request, answer,
         is_unknown, health, held_until
     )
+), held AS MATERIALIZED (
+    SELECT ended.*, own.place
+    FROM ended
+    CROSS JOIN LATERAL (
+        SELECT ctid AS place, status, attempt_count FROM automations.delivery
+        WHERE tenant_id = ended.tenant_id AND id = ended.id
+        LIMIT 1
+        FOR UPDATE
+    ) AS own
+    WHERE own.status = 'SENDING' AND own.attempt_count = ended.number
 ), recorded AS (
     UPDATE automations.delivery
-    SET status = CASE ended.outcome WHEN 'RETRY' THEN 'PENDING' ELSE ended.outcome END,
-        due_at = CASE ended.outcome WHEN 'RETRY' THEN ended.due_at END,
-        finished_at = CASE ended.outcome WHEN 'RETRY' THEN NULL ELSE ended.finished_at END,
-        started_at = ended.started_at,
+    SET status = CASE held.outcome WHEN 'RETRY' THEN 'PENDING' ELSE held.outcome END,
+        due_at = CASE held.outcome WHEN 'RETRY' THEN held.due_at END,
+        finished_at = CASE held.outcome WHEN 'RETRY' THEN NULL ELSE held.finished_at END,
+        started_at = held.started_at,
         lease_until = NULL,
-        status_code = ended.status_code,
-        reason = ended.reason,
-        may_have_arrived = delivery.may_have_arrived OR ended.is_unknown
-    FROM ended
-    WHERE delivery.tenant_id = ended.tenant_id AND delivery.id = ended.id
-        AND delivery.status = 'SENDING' AND delivery.attempt_count = ended.number
-    RETURNING ended.*, delivery.destination, delivery.action_id, delivery.subject, delivery.is_ordered
+        claimed_by = NULL,
+        status_code = held.status_code,
+        reason = held.reason,
+        may_have_arrived = delivery.may_have_arrived OR held.is_unknown
+    FROM held
+    WHERE delivery.ctid = held.place
+    RETURNING held.*, delivery.destination, delivery.action_id, delivery.subject, delivery.is_ordered
 ), kept AS (
     INSERT INTO automations.attempt
         (tenant_id, delivery_id, number, started_at, finished_at, outcome, status_code, reason, request, answer)
@@ -360,28 +404,61 @@ FROM paused
 WHERE delivery.tenant_id = paused.tenant_id AND delivery.destination = paused.destination
     AND delivery.action_id = paused.id AND delivery.status = 'PENDING';
 
--- name: renew_leases!
-UPDATE automations.delivery SET lease_until = :lease_until
-FROM unnest(CAST(:tenant_ids AS uuid[]), CAST(:ids AS uuid[]), CAST(:numbers AS integer[])) AS held (tenant_id, id, number)
-WHERE delivery.tenant_id = held.tenant_id AND delivery.id = held.id
-    AND delivery.status = 'SENDING' AND delivery.attempt_count = held.number;
+-- name: join_senders!
+-- Until this connection ends it stands for a process that sends.
+SELECT pg_try_advisory_lock_shared(730580446, pg_backend_pid());
+
+-- name: place_among_senders^
+-- How many processes send, and how many of them come before this one.
+SELECT count(*) AS processes, count(*) FILTER (WHERE objid < CAST(pg_backend_pid() AS oid)) AS rank
+FROM pg_locks
+WHERE locktype = 'advisory' AND classid = 730580446 AND objsubid = 2
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database());
+
+-- name: renew_leases
+-- Those that are not ours any more come back.
+WITH known AS MATERIALIZED (
+    SELECT held.id, held.number, own.place, own.status = 'SENDING' AND own.attempt_count = held.number AS is_ours
+    FROM unnest(CAST(:tenant_ids AS uuid[]), CAST(:ids AS uuid[]), CAST(:numbers AS integer[])) AS held (tenant_id, id, number)
+    CROSS JOIN LATERAL (
+        SELECT ctid AS place, status, attempt_count FROM automations.delivery
+        WHERE tenant_id = held.tenant_id AND id = held.id
+        LIMIT 1
+        FOR UPDATE
+    ) AS own
+), renewed AS (
+    UPDATE automations.delivery SET lease_until = :lease_until
+    WHERE ctid = ANY(ARRAY(SELECT place FROM known WHERE is_ours))
+)
+SELECT id, number FROM known WHERE NOT is_ours;
 
 -- name: give_back!
 -- Leases that were not used: as if they had never been taken, unless the action was paused meanwhile.
+WITH unused AS MATERIALIZED (
+    SELECT held.due_at, held.tenant_id, held.action_id, own.place
+    FROM unnest(
+        CAST(:tenant_ids AS uuid[]), CAST(:ids AS uuid[]), CAST(:numbers AS integer[]), CAST(:due_ats AS timestamptz[]),
+        CAST(:action_ids AS uuid[])
+    ) AS held (tenant_id, id, number, due_at, action_id)
+    CROSS JOIN LATERAL (
+        SELECT ctid AS place, status, attempt_count FROM automations.delivery
+        WHERE tenant_id = held.tenant_id AND id = held.id
+        LIMIT 1
+        FOR UPDATE
+    ) AS own
+    WHERE own.status = 'SENDING' AND own.attempt_count = held.number
+)
 UPDATE automations.delivery
 SET status = CASE WHEN action.paused_at IS NULL THEN 'PENDING' ELSE 'SUPPRESSED' END,
-    due_at = CASE WHEN action.paused_at IS NULL THEN held.due_at END,
+    due_at = CASE WHEN action.paused_at IS NULL THEN unused.due_at END,
     finished_at = CASE WHEN action.paused_at IS NOT NULL THEN CAST(:now AS timestamptz) END,
     reason = coalesce(automations.paused_text(action.paused_at, action.paused_reason), delivery.reason),
     lease_until = NULL,
+    claimed_by = NULL,
     attempt_count = delivery.attempt_count - 1
-FROM unnest(
-    CAST(:tenant_ids AS uuid[]), CAST(:ids AS uuid[]), CAST(:numbers AS integer[]), CAST(:due_ats AS timestamptz[]),
-    CAST(:action_ids AS uuid[])
-) AS held (tenant_id, id, number, due_at, action_id)
-LEFT JOIN automations.action ON action.tenant_id = held.tenant_id AND action.id = held.action_id
-WHERE delivery.tenant_id = held.tenant_id AND delivery.id = held.id
-    AND delivery.status = 'SENDING' AND delivery.attempt_count = held.number;
+FROM unused
+LEFT JOIN automations.action ON action.tenant_id = unused.tenant_id AND action.id = unused.action_id
+WHERE delivery.ctid = unused.place;
 
 -- name: take_over
 -- Deliveries whose process died: tried again at once, and the attempt whose end nobody saw is kept as LOST.
@@ -396,6 +473,7 @@ WITH expired AS (
         due_at = CASE WHEN delivery.attempt_count < :most_attempts THEN CAST(:now AS timestamptz) END,
         finished_at = CASE WHEN delivery.attempt_count < :most_attempts THEN NULL ELSE CAST(:now AS timestamptz) END,
         lease_until = NULL,
+        claimed_by = NULL,
         may_have_arrived = true,
         status_code = NULL,
         reason = 'The process that was sending it stopped before it could record the outcome' || CASE

@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import orjson
 
@@ -49,6 +49,7 @@ class Ledger:
 
     connection: DedicatedConnection
     tenant_id: UUID
+    claimer: UUID = field(default_factory=uuid4)
 
     async def owe(
         self,
@@ -103,21 +104,31 @@ class Ledger:
         lease_seconds: float = 30,
         rates: Mapping[str, Rate] | None = None,
         places: int = 100,
+        share: int = 100,
+        at_once: int = 100,
+        processes: int = 1,
+        rank: int = 0,
         sending: Mapping[str, int] | None = None,
     ) -> "Claimed":
-        """Claim all that may be sent, as a process would that is `sending` so many; its clock says `at`."""
+        """Claim all that may be sent, as a process would that is `sending` so many; its clock says `at`.
+
+        A destination is sent so many `at_once` by all; this process is number `rank` of so many `processes`.
+        """
         now = at or datetime.now(UTC)
         rates, sending = rates or {}, sending or {}
         rows = [
             row
             async for row in queries.claim(
                 self.connection,
+                claimer=self.claimer,
+                processes=processes,
+                rank=rank,
                 now=now,
                 lease_until=now + timedelta(seconds=lease_seconds),
                 after_tenant=UUID(int=0),
                 after_destination="",
                 destinations=100,
-                per_destination=100,
+                per_destination=share,
                 places=places,
                 sharers=1,
                 batch=1000,
@@ -127,9 +138,17 @@ class Ledger:
                 limited_types=list(rates),
                 limited_rates=[rate.per_second for rate in rates.values()],
                 limited_bursts=[rate.burst for rate in rates.values()],
+                most_places=at_once,
+                sized_types=[],
+                sized_places=[],
             )
         ]
         return Claimed([claim_of(row) for row in rows if row["id"] is not None], rows[0]["look_at"])
+
+    async def take_over(self, *, at: datetime) -> None:
+        """Take over from processes that died, as a process does whose clock says `at`."""
+        async for _ in queries.take_over(self.connection, now=at, most_attempts=10):
+            pass
 
     async def end(
         self, claims: Sequence[Claim], health: Health | None = "WORKS", *, at: datetime, circuit: Circuit | None = None

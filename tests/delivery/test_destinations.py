@@ -20,8 +20,14 @@ def add(destinations: Destinations, given: list[Claim], *, share: int) -> bool:
     return destinations.add(given, share=share, room=destinations.room, counts=destinations.counts())
 
 
-def claims(destination: str, count: int, tenant_id: UUID = TENANT) -> list[Claim]:
-    return [Claim(tenant_id, uuid4(), 1, destination, cast("Any", None)) for _ in range(count)]
+class Row(dict[str, str]):
+    """What a claim is made of; the same only as itself."""
+
+    __hash__ = object.__hash__  # type: ignore[assignment]
+
+
+def claims(destination: str, count: int, tenant_id: UUID = TENANT, action_type: str = "WebhookAction") -> list[Claim]:
+    return [Claim(tenant_id, uuid4(), 1, destination, cast("Any", Row(action_type=action_type))) for _ in range(count)]
 
 
 def test_destination_is_sent_its_share_and_no_more() -> None:
@@ -32,8 +38,8 @@ def test_destination_is_sent_its_share_and_no_more() -> None:
 
 
 def test_kind_that_takes_few_at_once_is_sent_few() -> None:
-    mails = claims("mail", 10)
-    destinations = Destinations(concurrency=10, total=100, most_at_once=lambda claim: 2 if claim in mails else 10)
+    mails = claims("mail", 10, action_type="EmailAction")
+    destinations = Destinations(concurrency=10, total=100, at_once={"EmailAction": 2})
     add(destinations, mails, share=80)
     add(destinations, claims("hook", 20), share=80)
     started = destinations.start()
@@ -177,6 +183,7 @@ class Model(RuleBasedStateMachine):
         self.waiting: dict[Queue, list[Claim]] = defaultdict(list)
         self.sending: list[Claim] = []
         self.ended: list[Claim] = []
+        self.lost: set[Claim] = set()
 
     @rule(destination=st.sampled_from("abcdefgh"), count=st.integers(0, 12))
     def add(self, destination: str, count: int) -> None:
@@ -207,6 +214,15 @@ class Model(RuleBasedStateMachine):
         while self.ended:
             self.destinations.forget(self.ended.pop())
 
+    @rule(data=st.data())
+    def lose(self, data: st.DataObject) -> None:
+        held = self.destinations.held
+        lost = {claim for claim in held if data.draw(st.booleans())}
+        self.destinations.lose({(claim.id, claim.number) for claim in lost})
+        for queue, waiting in self.waiting.items():
+            self.waiting[queue] = [claim for claim in waiting if claim not in lost]
+        self.lost |= lost
+
     @rule()
     def give_back(self) -> None:
         assert set(self.destinations.give_back()) == {claim for queue in self.waiting.values() for claim in queue}
@@ -223,7 +239,7 @@ class Model(RuleBasedStateMachine):
             assert len(under_way) <= self.concurrency
             assert count == len(under_way) + len(self.waiting[queue])
         waiting = [claim for queue in self.waiting.values() for claim in queue]
-        assert set(self.destinations.held) == {*waiting, *self.sending, *self.ended}
+        assert set(self.destinations.held) == {*waiting, *self.sending, *self.ended} - self.lost
         assert self.destinations.room >= 0
 
 

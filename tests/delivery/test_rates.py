@@ -1,16 +1,13 @@
 """Rates of destinations: kept in the database, so that no number of processes or restarts exceeds them."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
-from uuid import uuid4
 
 import pytest
 
 from automations.actions import CLIENTS
 from automations.actions.slack import SlackNotification
 from automations.database import Database
-from automations.delivery.claims import Claim
-from automations.delivery.rates import Rate, most_at_once_of, rates_of
+from automations.delivery.rates import Rate, at_once_of, rates_of
 from automations.settings import SettingsError
 from tests.delivery.ledger import Ledger, dispatching
 from tests.receivers import Received, Receiver
@@ -180,11 +177,10 @@ async def test_retry_is_made_when_it_is_due_and_not_when_it_is_polled(ledger: Le
 
 def test_kinds_that_take_few_at_once_are_declared_or_set() -> None:
     def most(action_type: str, *settings: tuple[str, int]) -> int:
-        row: Any = {"action_type": action_type}
-        return most_at_once_of(settings, default=10)(Claim(uuid4(), uuid4(), 1, "somewhere", row))
+        return at_once_of(settings, default=10)[action_type]
 
     assert (most("EmailNotificationAction"), most("WebhookAction")) == (4, 10)
     assert most("EmailNotificationAction", ("email_notification", 1)) == 1
     assert most("WebhookAction", ("webhook", 50)) == 10, "no kind takes more than the setting for all"
     with pytest.raises(SettingsError, match="AUTOMATIONS_DESTINATION_CONCURRENCIES: the actions are slack"):
-        most_at_once_of([("slakc", 1)], default=10)
+        at_once_of([("slakc", 1)], default=10)

@@ -149,7 +149,7 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault, backend: 
         Route("/graphql", _GraphQL()),
         WebSocketRoute("/graphql", _GraphQL()),
         Route("/", _GraphQL(), methods=["POST"]),
-        *page_routes(),
+        *page_routes(has_playground=settings.introspection),
     ]
     return Starlette(
         routes=[

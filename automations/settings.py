@@ -261,7 +261,9 @@ class Settings:
         _number(int, 100, 10**12),
         "Most values that an operation may ask for: rows times fields, as its limits allow; nested lists multiply.",
     )
-    introspection: bool = _setting(True, _SWITCH, "Whether clients may ask for the schema.")
+    introspection: bool = _setting(
+        True, _SWITCH, "Whether clients may ask for the schema, and whether there is a playground."
+    )
     requests_per_second: float = _setting(
         0.0, _number(float, 0, 10**6), "Operations a caller may send to one process, on average; 0 leaves it open."
     )

@@ -36,6 +36,7 @@ _UNBUILT = """The page has not been built.
 Say `make ui` in a checkout and start the server again; it takes Node from PATH or from PyPI.
 The GraphQL API works without it: POST /graphql
 """
+_NO_PLAYGROUND = "The playground needs the schema, which nobody may ask for here (AUTOMATIONS_INTROSPECTION=off).\n"
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class _File:
     headers: Mapping[str, str]
 
 
-def page_routes(static: Path = STATIC) -> list[Route]:
+def page_routes(static: Path = STATIC, *, has_playground: bool = True) -> list[Route]:
     """GET / (the page), GET /playground, and the files that both load."""
     files = {path.relative_to(static).as_posix(): _read(path, static) for path in _paths(static)}
 
@@ -54,6 +55,8 @@ def page_routes(static: Path = STATIC) -> list[Route]:
         return _answer(request, files.get("index.html"))
 
     async def playground(request: Request) -> Response:
+        if not has_playground:
+            return PlainTextResponse(_NO_PLAYGROUND, 404)
         return _answer(request, files.get("playground.html"))
 
     async def asset(request: Request) -> Response:

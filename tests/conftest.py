@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -19,6 +19,7 @@ from automations.database import Database, DedicatedConnection
 from automations.migrations import migrate
 from automations.orchestration.tenants import ensure_default_tenant
 from automations.postgres import EmbeddedPostgres
+from tests.canaries import refuse_in_database, reveals
 from tests.delivery.ledger import Ledger
 from tests.harness import Automations, running
 
@@ -40,6 +41,15 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Remove it; the workers have ended by now."""
     if not hasattr(config, "workerinput"):
         shutil.rmtree(os.environ.pop(_FOLDER))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test whose output shows a secret has failed: the servers in this process write their log there."""
+    report = yield
+    if report.passed and any(reveals(text) for _, text in report.sections):
+        report.outcome, report.longrepr = "failed", "The output shows a secret."
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -160,8 +170,17 @@ async def _database(server_url: str, options: str = "") -> AsyncIterator[str]:
     await _administer(server_url, f'CREATE DATABASE "{name}" {options}')
     try:
         yield _with_name(server_url, name)
+        await _search(_with_name(server_url, name))
     finally:
         await _administer(server_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+async def _search(url: str) -> None:
+    connection = await Database(url).dedicated()
+    try:
+        await refuse_in_database(connection)
+    finally:
+        await connection.close()
 
 
 async def _administer(url: str, statement: str) -> None:

@@ -20,6 +20,7 @@ from automations.database import Database
 from automations.server import listen
 from automations.settings import Settings
 from automations.vault import Vault
+from tests.canaries import refuse_in_answer, reveals
 
 
 class GraphQLError(Exception):
@@ -103,8 +104,13 @@ class Automations:
 
 
 def new_client() -> httpx.AsyncClient:
-    """A client that gives up an idle connection before the server does (5 s): else a request may meet its end."""
-    return httpx.AsyncClient(timeout=30, limits=httpx.Limits(keepalive_expiry=2))
+    """A client that takes no answer with a secret in it.
+
+    It gives up an idle connection before the server does (5 s): else a request may meet its end.
+    """
+    return httpx.AsyncClient(
+        timeout=30, limits=httpx.Limits(keepalive_expiry=2), event_hooks={"response": [refuse_in_answer]}
+    )
 
 
 async def eventually(found: Callable[[], Awaitable[Any]], seconds: float = 10) -> Any:
@@ -199,15 +205,19 @@ class ServerProcess:
         """SIGKILL."""
         self.process.kill()
         await self.process.wait()
-        await self._reading
+        await self._end()
 
     async def stop(self) -> int:
         """SIGTERM; the exit code."""
         with suppress(ProcessLookupError):
             self.process.send_signal(signal.SIGTERM)
         code = await self.process.wait()
-        await self._reading
+        await self._end()
         return code
+
+    async def _end(self) -> None:
+        await self._reading
+        assert not reveals("".join(self.log)), "the server's log shows a secret"
 
     @asynccontextmanager
     async def client(self) -> AsyncIterator[Automations]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from automations.database import Database
+from tests.canaries import CANARY
 from tests.harness import Automations, running, serving
 from tests.receivers import Receiver, reply
 from tests.test_cli import automations, complaint
@@ -14,7 +15,7 @@ from tests.test_cli import automations, complaint
 
 async def fill(server: Automations, url: str) -> None:
     """An automation that needs a secret, and a run that it fired for."""
-    await server.write("set_secret", "success", name="HOOK", value=url)
+    await server.write("set_secret", "success", name="HOOK", value=f"{url}/{CANARY}")
     await server.automation({"webhook": {"url_secret": "HOOK"}}, name="kept")
     await server.set_state(await server.run(await server.flow()), "Failed")
     await are_delivered(server, 1)
@@ -60,7 +61,7 @@ async def test_backup_of_a_running_server_fills_an_empty_database(
 async def test_secrets_without_their_key_are_named(
     server: Automations, database_url: str, empty_database_url: str, tmp_path: Path
 ) -> None:
-    await server.write("set_secret", "success", name="HOOK", value="x")
+    await server.write("set_secret", "success", name="HOOK", value=CANARY)
     file = tmp_path / "all.backup"
     await automations("backup", str(file), database_url=database_url)
     restored = await automations(
@@ -147,7 +148,7 @@ async def test_rotation_that_was_cut_short_leaves_all_readable(tmp_path: Path, d
 
 async def test_secret_that_does_not_open_stops_the_rotation(tmp_path: Path, database_url: str) -> None:
     async with running(database_url, tmp_path) as server:
-        await server.write("set_secret", "success", name="A", value="x")
+        await server.write("set_secret", "success", name="A", value=CANARY)
     (tmp_path / "secret.key").unlink()
     done = await automations("secrets", "rotate", database_url=database_url, data_dir=str(tmp_path))
     assert done.code == 1

@@ -4,6 +4,7 @@ All of it happens at once, on one server: each case has a flow or an agent confi
 """
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from standardwebhooks import Webhook as Verifier
 from automations import watch
 from automations.actions import CLIENTS
 from automations.actions.contract import Action
+from tests.canaries import CANARY
 from tests.harness import Automations, GraphQLError, eventually, running
 from tests.providers import slack, teams, twilio
 from tests.providers.pagerduty import ROUTING_KEY, PagerDuty
@@ -26,9 +28,9 @@ from tests.providers.twilio import Twilio
 from tests.receivers import Receiver
 
 SETTLE_SECONDS = 30
-SIGNING = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+SIGNING = f"whsec_{base64.b64encode(CANARY.encode() * 2).decode()}"
 # What the ledger must not show of what the secrets hold, and of what is hidden.
-SECRETS = (slack.PATH, "SIGNATURE", twilio.TOKEN, SIGNING.removeprefix("whsec_"), ROUTING_KEY)
+SECRETS = (slack.PATH, CANARY, twilio.TOKEN, SIGNING.removeprefix("whsec_"), ROUTING_KEY)
 # None of its runs is due while the tests go on: it would be late as well.
 SCHEDULE = {"clocks": [{"type": "IntervalClock", "interval": 86_400_000_000}]}
 

@@ -29,6 +29,7 @@ from automations.http import (
 from automations.http import client as http_client
 from automations.http.guard import resolve_with_system
 from automations.http.urls import read_url
+from tests.canaries import CANARY
 from tests.receivers import (
     Hold,
     Receiver,
@@ -44,7 +45,6 @@ from tests.receivers import (
 )
 
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
-CANARY = "c4n4ry"
 SHORT_SECONDS = 0.3
 LONG_SECONDS = 20.0
 

@@ -2,20 +2,21 @@
 
 import orjson
 
+from tests.canaries import CANARY
 from tests.harness import Automations
 from tests.receivers import Receiver, reply
 
 
 async def test_failed_run_reaches_slack_with_its_reason_escaped(server: Automations) -> None:
     async with Receiver(reply(200, b"ok")) as slack:
-        await server.write("set_secret", "success", name="SLACK", value=f"{slack.url}/services/T/B/token")
+        await server.write("set_secret", "success", name="SLACK", value=f"{slack.url}/services/T/B/{CANARY}")
         await server.automation({"slack_notification": {"webhook_url_secret": "SLACK"}}, name="Tell the data team")
         run = await server.run(await server.flow("etl"), flow_run_name="nightly")
         await server.set_state(run, "Failed", "disk <!channel> & full")
 
         [message] = await slack.wait_for(1)
         body = orjson.loads(message.body)
-        assert message.path == "/services/T/B/token"
+        assert message.path == f"/services/T/B/{CANARY}"
         assert "Run nightly of flow etl entered state Failed" in body["text"]
         assert "disk &lt;!channel&gt; &amp; full" in body["text"]
         assert "Tell the data team" in orjson.dumps(body["blocks"]).decode()

@@ -20,6 +20,7 @@ from automations.access.roles import Role
 from automations.api.schema import schema
 from automations.api.tables import TABLES, Table
 from automations.database import DedicatedConnection
+from tests.canaries import CANARY
 from tests.harness import Automations, GraphQLError, running
 
 NIL = "00000000-0000-0000-0000-000000000000"
@@ -69,7 +70,7 @@ async def tenants(
 
 async def _fill(connection: DedicatedConnection, a: Automations, a_id: str) -> dict[str, str]:
     """Give A a row in every table; their ids."""
-    await a.write("set_secret", "success", name=SECRET, value="x")
+    await a.write("set_secret", "success", name=SECRET, value=CANARY)
     flow = await a.flow()
     action = (await a.write("create_action", config={"slack_notification": {"webhook_url_secret": "NEVER"}}))["id"]
     await a.automation({"action_id": action}, {"cancel_flow_run": {}})
@@ -386,7 +387,7 @@ async def test_what_a_tenant_makes_under_anothers_names_is_its_own(
     before = await snapshot(connection, tenants.a_id)
     b = tenants.b
     rows = await tenants.a.execute("{ project { name } flow { version_group_id } }")
-    await b.write("set_secret", "success", name=SECRET, value="other")
+    await b.write("set_secret", "success", name=SECRET, value=f"{CANARY} of another")
     project = await b.write("create_project", name=rows["project"][0]["name"])
     flow = await b.write(
         "create_flow",

@@ -63,6 +63,7 @@ class Operations:
 
     def __init__(self, schema: strawberry.Schema, limits: Limits) -> None:
         self._schema = schema._schema  # noqa: SLF001 - strawberry has no public way to it
+        self._hides_names = not limits.introspection
         self.documents = Documents(self._schema, limits)
         self._constant = lru_cache(maxsize=KEPT_ANSWERS)(self._execute_constant)
 
@@ -114,6 +115,7 @@ class Operations:
             context_value=context,
             executor_class=ExecutionContext,
             is_awaitable=cast("Any", optimized_is_awaitable),
+            hide_suggestions=self._hides_names,
             operation_extensions=None,
         )
 

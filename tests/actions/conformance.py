@@ -3,11 +3,10 @@ of defaults below, it says so in DIFFERENCES, and nothing else here changes.
 """
 
 import base64
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qs, unquote_plus
+from urllib.parse import parse_qs
 
 import orjson
 import pytest
@@ -17,6 +16,7 @@ from automations.actions.contract import Action, Rejected, RetryLater, Sent, sec
 from automations.actions.pagerduty import PagerDutyNotification
 from automations.actions.webhook import Webhook
 from automations.events import EVENT_TYPES, EventType
+from tests.canaries import CANARY
 from tests.receivers import Behaviour, Received, drip, hang_up, never_answer, reply, reply_bytes, reset
 
 SENT, REJECTED, RETRY, UNKNOWN = "sent", "rejected", "again", "again, although it may have arrived"
@@ -81,7 +81,6 @@ class Differences:
     speaks_http: bool = True
 
 
-CANARY = "c4n4ry0fAllSecrets"
 SIGNING_SECRET = "whsec_" + base64.b64encode(f"{CANARY}-and-some-more".encode()).decode()
 
 DIFFERENCES: Mapping[str, Differences] = {
@@ -177,17 +176,3 @@ def echo(status: int = 400) -> Behaviour:
         await reply(status, told)(received, writer)
 
     return behave
-
-
-def reveals(text: str) -> bool:
-    """Whether a text shows the canary: as it is, in a URL's escapes, or in Base64."""
-    return any(CANARY.lower() in form.lower() for form in (text, unquote_plus(text), *_decoded(text)))
-
-
-def _decoded(text: str) -> list[str]:
-    found = re.findall(r"[A-Za-z0-9+/_-]{16,}", text)
-    return [
-        base64.b64decode(part[offset:][: (len(part) - offset) // 4 * 4], altchars=b"-_").decode("latin-1")
-        for part in found
-        for offset in range(4)
-    ]

@@ -35,10 +35,10 @@ from tests.actions.conformance import (
     Subject,
     echo,
     judged,
-    reveals,
     subjects,
 )
 from tests.actions.stage import PlayedMail, PlayedOrchestration, Rerouted, delivery, outcome, tools
+from tests.canaries import reveals
 from tests.receivers import Receiver, in_turn, refusing_port, reply
 
 every_client = pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.KEY)

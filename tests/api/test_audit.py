@@ -12,6 +12,7 @@ from automations.actions import CLIENTS
 from automations.actions.contract import Action
 from automations.api.schema import schema
 from automations.database import Database, DedicatedConnection
+from tests.canaries import CANARY
 from tests.harness import Automations, GraphQLError
 
 # A new mutation fails below until somebody has decided whether it changes a definition.
@@ -111,8 +112,8 @@ async def test_each_mutation_of_a_definition_is_noted_under_its_name(api: Automa
     calls: list[tuple[str, str, dict[str, Any], set[tuple[str, str]]]] = [
         ("create_flow_group_sla", "id", sla_of_group, {("CREATED", "flow_group_sla")}),
         ("update_action", "id", {"action_id": action, "name": "renamed"}, {("CHANGED", "action")}),
-        ("set_secret", "success", {"name": "S", "value": "one"}, {("CREATED", "secret")}),
-        ("set_secret", "success", {"name": "S", "value": "two"}, {("CHANGED", "secret")}),
+        ("set_secret", "success", {"name": "S", "value": f"{CANARY} one"}, {("CREATED", "secret")}),
+        ("set_secret", "success", {"name": "S", "value": f"{CANARY} two"}, {("CHANGED", "secret")}),
         ("delete_secret", "success", {"name": "S"}, {("DELETED", "secret")}),
         ("create_flow_run_state_changed_hook", "id", on_states, hook),
         ("create_flow_sla_failed_hook", "id", on_sla, hook),
@@ -158,7 +159,7 @@ async def test_automations_own_sla_is_noted(api: Automations) -> None:
 
 async def test_key_that_made_a_change_is_named(guarded: Automations) -> None:
     made = await guarded.write("create_api_key", "id key", name="ci", role="editor")
-    await guarded.with_key(made["key"]).write("set_secret", "success", name="S", value="x")
+    await guarded.with_key(made["key"]).write("set_secret", "success", name="S", value=CANARY)
     await guarded.write("delete_api_key", "success", key_id=made["id"])
     rows = await audit(guarded, "actor key_id operation api_key { name }")
     assert [(row["actor"], row["operation"]) for row in rows[-3:]] == [
@@ -204,8 +205,8 @@ async def test_no_action_shows_what_it_hides(api: Automations, client: type[Acti
 
 
 async def test_values_of_secrets_are_not_shown(api: Automations, shared_url: str) -> None:
-    await api.write("set_secret", "success", name="S", value="hunter2-and-more")
-    await api.write("set_secret", "success", name="S", value="hunter3-and-more")
+    await api.write("set_secret", "success", name="S", value=f"{CANARY}-2-and-more")
+    await api.write("set_secret", "success", name="S", value=f"{CANARY}-3-and-more")
     rows = await audit(api)
     assert [(row["change"], row["row_id"]) for row in rows] == [("CREATED", "S"), ("CHANGED", "S")]
     connection = await Database(shared_url).dedicated()
@@ -215,7 +216,7 @@ async def test_values_of_secrets_are_not_shown(api: Automations, shared_url: str
     )
     await connection.close()
     shown = orjson.dumps(rows).decode()
-    for text in ("hunter", sealed, "sealed", "hash"):
+    for text in (CANARY, sealed, "sealed", "hash"):
         assert text not in shown
 
 
@@ -232,7 +233,7 @@ async def test_audit_is_never_changed_or_removed(connection: DedicatedConnection
 async def test_author_of_one_request_is_not_the_next_ones(guarded: Automations, shared_url: str) -> None:
     """Connections are pooled, and nothing that a request said stays on them."""
     for number in range(20):
-        await guarded.write("set_secret", "success", name=f"S{number}", value="x")
+        await guarded.write("set_secret", "success", name=f"S{number}", value=CANARY)
     connection = await Database(shared_url).dedicated()
     rows = await connection.fetch(
         "SELECT DISTINCT actor FROM automations.audit_event WHERE table_name = 'secret' AND tenant_id = $1",

@@ -10,9 +10,10 @@ from automations.api.tables import TABLES
 from automations.database import Database, DedicatedConnection
 from tests.api.firing import run_enters
 from tests.api.test_automations import refused
+from tests.canaries import CANARY
 from tests.harness import Automations, GraphQLError
 
-VALUE = "correct-horse-battery-staple"
+VALUE = f"{CANARY}-in-a-test"
 
 
 async def names(api: Automations) -> Any:

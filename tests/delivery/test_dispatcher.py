@@ -21,6 +21,7 @@ from automations.delivery.claims import Claim, Ended
 from automations.delivery.rates import Circuit
 from automations.delivery.recorder import queries, record
 from automations.postgres import EmbeddedPostgres
+from tests.canaries import CANARY
 from tests.delivery.ledger import Ledger, dispatching
 from tests.harness import eventually
 from tests.outages import close_database, terminate_others
@@ -126,7 +127,7 @@ async def test_missing_secret_fails_and_names_it(ledger: Ledger, database_url: s
 
 async def test_secret_is_used_and_never_recorded(ledger: Ledger, database_url: str) -> None:
     async with Receiver() as receiver:
-        await ledger.set_secret("HOOK", f"{receiver.url}/c4n4ry-token-of-mine")
+        await ledger.set_secret("HOOK", f"{receiver.url}/{CANARY}-of-mine")
 
         async def echo(received: Any, writer: asyncio.StreamWriter) -> None:
             await reply(404, f"no page {received.path}".encode())(received, writer)
@@ -135,7 +136,7 @@ async def test_secret_is_used_and_never_recorded(ledger: Ledger, database_url: s
         [owed] = await ledger.owe(action=Webhook(url_secret="HOOK"))
         async with dispatching(database_url):
             await ledger.wait_for("FAILED")
-        assert receiver.requests[0].path == "/c4n4ry-token-of-mine"
+        assert receiver.requests[0].path == "/{CANARY}-of-mine"
     [attempt] = await ledger.attempts(owed)
     assert attempt["answer"] == "no page [secret HOOK]"
 

@@ -9,13 +9,14 @@ from automations.access.keys import create_key
 from automations.access.roles import Role
 from automations.database import DedicatedConnection
 from automations.orchestration.tenants import create_tenant
+from tests.canaries import CANARY
 from tests.harness import Automations, eventually
 from tests.prefect.client import ClientFailed, Prefect
 from tests.prefect.test_runs import children, reach, show
 
 pytestmark = pytest.mark.parametrize("mode", ["cloud"])
 
-PASSWORD = "correct-horse-battery-staple"
+PASSWORD = f"{CANARY}-in-a-flow"
 
 
 async def test_person_logs_in_with_a_key(prefect: Prefect, keys: dict[Role, str]) -> None:

@@ -9,10 +9,11 @@ from typing import Any
 
 import orjson
 
+from tests.canaries import CANARY
 from tests.providers.strict import StrictProvider, only_fields
 from tests.receivers import Behaviour, Received, reply
 
-PATH = "/services/T000/B000/XXXX"
+PATH = f"/services/T000/B000/{CANARY}"
 # A text that escapes & < > as Slack asks, but for its own links and mentions:
 # https://docs.slack.dev/messaging/formatting-message-text
 ESCAPED = re.compile(r"(?:[^&<>]|&(?:amp|lt|gt);|<(?:https?://|mailto:|[@#!])[^<>]+>)*")

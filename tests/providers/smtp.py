@@ -12,7 +12,9 @@ from typing import Any, Literal, Self, cast
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-USER, PASSWORD = "automations", "c4n4ry0fAllPasswords"
+from tests.canaries import CANARY
+
+USER, PASSWORD = "automations", f"{CANARY}-and-passwords"
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,11 @@ from typing import Any
 
 import orjson
 
+from tests.canaries import CANARY
 from tests.providers.strict import StrictProvider, only_fields
 from tests.receivers import Behaviour, Received, reply
 
-PATH = "/workflows/abc/triggers/manual/paths/invoke?api-version=1&sig=SIGNATURE"
+PATH = f"/workflows/abc/triggers/manual/paths/invoke?api-version=1&sig={CANARY}"
 STYLE = {"size", "weight", "color", "isSubtle", "italic", "strikethrough", "highlight", "underline", "fontType"}
 
 

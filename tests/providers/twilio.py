@@ -11,12 +11,13 @@ from uuid import uuid4
 
 import orjson
 
+from tests.canaries import CANARY
 from tests.providers.strict import StrictProvider
 from tests.receivers import Behaviour, Received, reply
 
 ACCOUNT = "AC0123456789abcdef0123456789abcdef"
 SERVICE = "MG0123456789abcdef0123456789abcdef"
-TOKEN = "0123456789abcdef-auth-token"
+TOKEN = f"{CANARY}-auth-token"
 PATH = f"/2010-04-01/Accounts/{ACCOUNT}/Messages.json"
 E164 = re.compile(r"\+[1-9]\d{6,14}")
 

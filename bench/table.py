@@ -19,8 +19,8 @@ make bench{quick} > bench.json
 ```
 
 A figure depends on the machine. The floors were measured in the same run with as little as the work can be done with: a
-bare insert, `SELECT 1`, Starlette that returns the same bytes, httpx without a database. The ratio of both can be compared
-between machines. A goal that was not met says so.
+bare insert, `SELECT 1`, Starlette that returns the same bytes, httpx without a database. The ratio of both can be
+compared between machines. A goal that was not met says so.
 """
 _SHOWN_OF_SPREADS = ("p50_ms", "p99_ms")
 

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
+import structlog
 from hypothesis import settings as hypothesis_settings
 
 from automations.access.keys import create_key
@@ -31,7 +32,17 @@ _FOLDER = "TESTS_FOLDER_OF_AUTOMATIONS"
 
 
 def pytest_configure() -> None:
-    """Make the run's folder, once for all workers. Run as root, PostgreSQL has another account: it must get in."""
+    """Make the run's folder, once for all workers. Run as root, PostgreSQL has another account: it must get in.
+
+    Logs show no values of variables, as those of a server do not; drawing them takes long, too.
+    """
+    structlog.configure(
+        [
+            structlog.contextvars.merge_contextvars,
+            structlog.stdlib.add_log_level,
+            structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+        ]
+    )
     if _FOLDER not in os.environ:
         os.environ[_FOLDER] = tempfile.mkdtemp(prefix="automations-tests-", dir="/tmp")
         Path(os.environ[_FOLDER]).chmod(0o755)

@@ -136,7 +136,7 @@ async def test_secret_is_used_and_never_recorded(ledger: Ledger, database_url: s
         [owed] = await ledger.owe(action=Webhook(url_secret="HOOK"))
         async with dispatching(database_url):
             await ledger.wait_for("FAILED")
-        assert receiver.requests[0].path == "/{CANARY}-of-mine"
+        assert receiver.requests[0].path == f"/{CANARY}-of-mine"
     [attempt] = await ledger.attempts(owed)
     assert attempt["answer"] == "no page [secret HOOK]"
 

@@ -36,7 +36,7 @@ check: $(VENV)/.dev ## Format, lint, types (the page's too), layers, SQL in its 
 	$(BIN)/python -m automations schema | diff -u schema.graphql - || { echo "schema.graphql is behind: run make schema"; exit 1; }
 	$(BIN)/python -m tests.sync_client | $(BIN)/ruff format --stdin-filename synchronous.py - | diff -u automations/client/synchronous.py - || { echo "the client without asyncio is behind: run make client"; exit 1; }
 
-bench: $(VENV)/.dev ## Measure against floors of the same run and print JSON (QUICK=1 for a minute)
+bench: $(VENV)/.dev ## Measure against floors of the same run and print JSON (QUICK=1 for a few minutes)
 	@$(BIN)/python -m bench $(if $(QUICK),--quick) $(ARGS)
 
 chaos: $(VENV)/.dev ## Kill, cut and restart everything under load, and see that nothing is lost (ARGS="--seed 1")

@@ -91,8 +91,8 @@ class Receiver(Child):
 class Rig:
     """One run of benchmarks."""
 
-    def __init__(self, postgres: EmbeddedPostgres, folder: Path, *, quick: bool) -> None:
-        self.folder, self.quick = folder, quick
+    def __init__(self, postgres: EmbeddedPostgres, folder: Path, *, quick: bool, huge: Sequence[int] = ()) -> None:
+        self.folder, self.quick, self.huge = folder, quick, huge
         self._postgres = postgres
 
     def pick(self, quick: Value, full: Value) -> Value:
@@ -101,8 +101,37 @@ class Rig:
 
     def busy_seconds(self) -> float:
         """Processor time of this run so far: its own process, PostgreSQL, and all that they started."""
+        return _seconds_of_family(psutil.Process(os.getpid())) + self.postgres_seconds()
+
+    def postgres_seconds(self) -> float:
+        """Processor time of PostgreSQL so far, with all its processes."""
         postmaster = int((self.folder / POSTGRES / "postgres" / "data" / "postmaster.pid").read_text().split()[0])
-        return sum(_seconds_of_family(psutil.Process(pid)) for pid in (os.getpid(), postmaster))
+        return _seconds_of_family(psutil.Process(postmaster))
+
+    @property
+    def postgres_log(self) -> Path:
+        return self.folder / POSTGRES / "postgres" / "server.log"
+
+    @asynccontextmanager
+    async def careless(self) -> AsyncIterator[None]:
+        """Meanwhile, nothing would outlive a crash: for data that is made, not measured."""
+        settings = {
+            "fsync": "off",
+            "full_page_writes": "off",
+            "max_wal_size": "'16GB'",
+            "maintenance_work_mem": "'1GB'",
+        }
+        async with self.connection(self._postgres.url) as connection:
+            for name, value in settings.items():
+                await connection.execute(f"ALTER SYSTEM SET {name} = {value}")
+            await connection.execute("SELECT pg_reload_conf()")
+            try:
+                yield
+            finally:
+                for name in settings:
+                    await connection.execute(f"ALTER SYSTEM RESET {name}")
+                await connection.execute("SELECT pg_reload_conf()")
+                await connection.execute("CHECKPOINT")
 
     async def postgres_version(self) -> str:
         async with self.connection(self._postgres.url) as connection:

@@ -1,7 +1,8 @@
 """Rows to begin with, written in bulk: ids are md5 of a noun and a number, so that they are known without asking."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from uuid import UUID
 
 import orjson
@@ -19,6 +20,54 @@ _END = "SET session_replication_role = origin; SET synchronous_commit = on"
 def id_of(noun: str, number: int) -> UUID:
     """The id of a seeded row, numbers from 1."""
     return UUID(hashlib.md5(f"{noun}{number}".encode(), usedforsecurity=False).hexdigest())
+
+
+@asynccontextmanager
+async def without_indexes(connection: DedicatedConnection, *tables: str) -> AsyncIterator[None]:
+    """Meanwhile, these tables have no indexes but their keys: millions of rows come in faster without."""
+    indexes = await connection.fetch(
+        "SELECT format('%I.%I', nspname, relname) AS name, pg_get_indexdef(pg_class.oid) AS definition "
+        "FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_namespace ON pg_namespace.oid = relnamespace "
+        "WHERE indrelid = ANY($1::text[]::regclass[]) "
+        "AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)",
+        tables,
+    )
+    for index in indexes:
+        await connection.execute(f"DROP INDEX {index['name']}")
+    yield
+    for index in indexes:
+        await connection.execute(index["definition"])
+
+
+def tenant_of(flow: int, tenants: int) -> UUID:
+    """The tenant to which `share_out` gives the flow of this number."""
+    return id_of("tenant", 1 + flow % tenants)
+
+
+async def share_out(connection: DedicatedConnection, tenants: int) -> None:
+    """Give what is there to so many tenants: flow, runs and automation of the same number to the same one."""
+    await connection.execute(_BULK)
+    await connection.execute(
+        "INSERT INTO public.tenant (id, name, slug) "
+        "SELECT md5('tenant' || n)::uuid, 'tenant ' || n, 'tenant-' || n FROM generate_series(1, $1::int) AS n",
+        tenants,
+    )
+    for noun, column, table in (
+        ("flow", "id", "public.flow"),
+        ("flow_group", "id", "public.flow_group"),
+        ("flow", "flow_id", "public.flow_run"),
+        ("automation", "id", "automations.automation"),
+        ("action", "id", "automations.action"),
+        ("automation", "automation_id", "automations.automation_action"),
+        ("automation", "automation_id", "automations.automation_match"),
+    ):
+        await connection.execute(
+            f"UPDATE {table} SET tenant_id = md5('tenant' || 1 + n % $1::int)::uuid "
+            f"FROM generate_series(1, (SELECT count(*)::int FROM public.flow)) AS n "
+            f"WHERE {column} = md5('{noun}' || n)::uuid",
+            tenants,
+        )
+    await connection.execute(_END)
 
 
 async def flows(connection: DedicatedConnection, tenant_id: UUID, count: int, *, projects: int = 1) -> None:
@@ -128,6 +177,47 @@ async def automations(connection: DedicatedConnection, tenant_id: UUID, count: i
         UUID(int=0),
     )
     await connection.execute(_END)
+
+
+async def ledger(connection: DedicatedConnection, tenant_id: UUID, count: int, *, automations: int) -> None:
+    """Firings of these automations in turn, with a delivery and an attempt each, all done."""
+    await connection.execute(_BULK)
+    await connection.execute(
+        "INSERT INTO automations.firing (tenant_id, id, automation_id, event_type, event_id, event, flow_run_id) "
+        "SELECT $1, md5('firing' || n)::uuid, md5('automation' || 1 + n % $3::int)::uuid, 'FlowRunStateChangedEvent', "
+        "md5('flow_run_state' || n)::uuid, '{}', md5('flow_run' || n)::uuid FROM generate_series(1, $2::int) AS n",
+        tenant_id,
+        count,
+        automations,
+    )
+    await connection.execute(
+        "INSERT INTO automations.delivery (tenant_id, id, firing_id, automation_id, action_id, action_type, "
+        "destination, status, attempt_count, started_at, finished_at) "
+        "SELECT $1, md5('delivery' || n)::uuid, md5('firing' || n)::uuid, md5('automation' || 1 + n % $3::int)::uuid, "
+        "md5('action' || 1 + n % $3::int)::uuid, 'WebhookAction', 'webhook:http://127.0.0.1:' || n % 100, "
+        "'DELIVERED', 1, now(), now() FROM generate_series(1, $2::int) AS n",
+        tenant_id,
+        count,
+        automations,
+    )
+    await connection.execute(
+        "INSERT INTO automations.attempt (tenant_id, delivery_id, number, started_at, finished_at, outcome) "
+        "SELECT $1, md5('delivery' || n)::uuid, 1, now(), now(), 'DELIVERED' FROM generate_series(1, $2::int) AS n",
+        tenant_id,
+        count,
+    )
+    await connection.execute(_END)
+
+
+async def timers(connection: DedicatedConnection, tenant_id: UUID, count: int) -> None:
+    """Timers of an SLA, none of which is due within a day."""
+    await connection.execute(
+        "INSERT INTO automations.sla_timer (tenant_id, flow_sla_config_id, flow_run_id, version, anchored_at, due_at) "
+        "SELECT $1, md5('sla')::uuid, md5('flow_run' || n)::uuid, 1, now(), "
+        "now() + interval '1 day' + n * interval '1 ms' FROM generate_series(1, $2::int) AS n",
+        tenant_id,
+        count,
+    )
 
 
 async def states(connection: DedicatedConnection, tenant_id: UUID, count: int) -> None:

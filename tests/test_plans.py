@@ -3,8 +3,6 @@
 So do the queries that `bench/filters.py` measures among a million runs.
 """
 
-import re
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -18,16 +16,13 @@ from automations.api.select import Statement, compile_aggregate, compile_list
 from automations.api.selection import Document, read_field
 from automations.api.tables import BY_NAME
 from automations.database import DedicatedConnection
-from automations.delivery.dispatcher import queries as delivery
-from automations.engine.evaluator import queries as evaluator
-from automations.engine.heartbeats import queries as heartbeat
-from automations.orchestration.queue import queries as orchestration
-from automations.orchestration.scheduled_runs import queries as schedule
 from bench import seed
 from bench.filters import FLOWS, PROJECTS, filters
+from bench.plans import STATEMENTS, generic_plan, nodes
 
 HOT = {
-    "agent", "delivery", "destination", "firing", "flow", "flow_run", "flow_run_state", "state_change", "task_run",
+    "agent", "delivery", "destination", "firing", "flow", "flow_run", "flow_run_state", "sla_timer", "state_change",
+    "task_run",
 }  # fmt: skip
 
 # 100,000 changes that wait and as many deliveries, 2,000 of them owed to 200 destinations, some of them in an order,
@@ -56,6 +51,8 @@ INSERT INTO agent (tenant_id, name) SELECT id, 'agent ' || number FROM tenant, g
 INSERT INTO flow_run_state (tenant_id, flow_run_id, state, version) SELECT tenant_id, id, 'Failed', 1 FROM flow_run;
 INSERT INTO automations.firing (tenant_id, event_type, event_id, event)
 SELECT tenant_id, 'FlowRunStateChangedEvent', id, '{}' FROM flow_run;
+INSERT INTO automations.sla_timer (tenant_id, flow_sla_config_id, flow_run_id, version, anchored_at, due_at)
+SELECT tenant_id, tenant_id, id, 1, now(), now() FROM flow_run;
 INSERT INTO automations.state_change (tenant_id, flow_run_id, flow_run_state_id, state)
 SELECT tenant_id, flow_run_id, id, 'failed' FROM flow_run_state, generate_series(1, 10);
 INSERT INTO automations.destination (tenant_id, name, failures)
@@ -73,33 +70,11 @@ ANALYZE;
 """
 
 
-STATEMENTS = {
-    "claim": delivery.claim,
-    "finish": delivery.finish,
-    "renew_leases": delivery.renew_leases,
-    "give_back": delivery.give_back,
-    "take_over": delivery.take_over,
-    "evaluate": evaluator.evaluate,
-    "is_waiting": evaluator.is_waiting,
-    "runs_in_queues": orchestration.runs_in_queues,
-    "touch_agents": orchestration.touch_agents,
-    "end_silent_runs": heartbeat.end_silent_runs,
-    "update_flow_run_heartbeat": orchestration.update_flow_run_heartbeat,
-    "hold_flows_to_schedule": schedule.hold_flows_to_schedule,
-    "create_flow_runs": orchestration.create_flow_runs,
-    "delete_runs_ahead": schedule.delete_runs_ahead,
-}
-
-
 async def test_hot_statements_scan_no_table(connection: DedicatedConnection) -> None:
     """In the generic plan, which PostgreSQL comes to for a statement that is prepared once and run for months."""
     await connection.execute(FILL)
-    await connection.execute("SET plan_cache_mode = force_generic_plan")
-    for name, statement in STATEMENTS.items():
-        await connection.execute(f"PREPARE {name} AS {statement.sql}")
-        nulls = ", ".join(["NULL"] * len(set(re.findall(r"\$\d+", statement.sql))))
-        execute = f"EXECUTE {name} ({nulls})" if nulls else f"EXECUTE {name}"
-        plan = orjson.loads(await connection.fetchval(f"EXPLAIN (FORMAT JSON) {execute}"))
+    for name in STATEMENTS:
+        plan = await generic_plan(connection, name)
         scanned = {node["Relation Name"] for node in nodes(plan) if "Seq Scan" in node["Node Type"]}
         used = {node.get("Relation Name") for node in nodes(plan)}
         assert used & HOT, name
@@ -156,15 +131,3 @@ def read_by(scan: dict[str, Any]) -> float:
     """Rows or entries: those that it gave and those that it looked at in vain."""
     removed = scan.get("Rows Removed by Filter", 0) + scan.get("Rows Removed by Index Recheck", 0)
     return float((scan["Actual Rows"] + removed) * scan["Actual Loops"])
-
-
-def nodes(value: Any) -> Iterator[dict[str, Any]]:
-    """All nodes of a plan in JSON."""
-    if isinstance(value, dict):
-        if "Node Type" in value:
-            yield value
-        for item in value.values():
-            yield from nodes(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from nodes(item)

@@ -17,9 +17,12 @@ SELECT change.waiting AS changes_waiting,
     trouble.count AS destinations_failing, trouble.long AS destinations_failing_long,
     (SELECT count(*) FROM automations.action WHERE paused_at IS NOT NULL AND deleted_at IS NULL) AS actions_paused,
     (
-        SELECT count(*) FROM automations.action
-        WHERE deleted_at IS NULL AND used_secrets <> '{}'
-            AND automations.missing_secret_problems(tenant_id, used_secrets) <> '{}'
+        SELECT count(DISTINCT (action.tenant_id, action.id))
+        FROM automations.action
+        CROSS JOIN LATERAL unnest(action.used_secrets) AS used (name)
+        WHERE action.deleted_at IS NULL AND NOT EXISTS (
+            SELECT FROM automations.secret WHERE secret.tenant_id = action.tenant_id AND secret.name = used.name
+        )
     ) AS actions_without_secret,
     (SELECT count(*) FROM automations.automation WHERE deleted_at IS NULL) AS automations
 FROM (

@@ -65,7 +65,8 @@ pictures: $(VENV)/.dev ui ## Take the pictures of docs/page.md anew
 
 lock: $(VENV)/.dev ## Lock the newest allowed dependencies, with hashes
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --upgrade pyproject.toml -o requirements.lock
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --upgrade pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --upgrade pyproject.toml --extra otel -c requirements.lock -o requirements-otel.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --upgrade pyproject.toml --extra otel --group dev -c requirements-otel.lock -o requirements-dev.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --upgrade requirements-ui.in -o requirements-ui.lock
 
 $(VENV)/.run: requirements.lock | $(VENV)/.uv

@@ -45,6 +45,7 @@ from automations.probes import Probes
 from automations.request_ids import RequestIds
 from automations.retention import Keep, Retention
 from automations.settings import ANYWHERE, Settings
+from automations.tracing import NO_TRACER, Tracer
 from automations.trials import Trials
 from automations.vault import Vault
 from automations.watch import Watch
@@ -61,12 +62,19 @@ class Part(Protocol):
     def stop(self) -> None: ...
 
 
-def create_app(settings: Settings, *, database_url: str, vault: Vault, backend: Backend) -> Starlette:
+def create_app(
+    settings: Settings, *, database_url: str, vault: Vault, backend: Backend, tracer: Tracer = NO_TRACER
+) -> Starlette:
     """The app of one process, with the roles that the settings give it.
 
     The database must have been migrated; `backend` says whose its watched tables are.
     """
-    database = Database(database_url, reading_url=settings.read_database_url, pool_size=settings.database_pool_size)
+    database = Database(
+        database_url,
+        reading_url=settings.read_database_url,
+        pool_size=settings.database_pool_size,
+        tracer=tracer,
+    )
     links = Links(ui_url=settings.ui_url, flow_run=settings.flow_run_link, flow=settings.flow_link)
     choices = Choices(
         phone_country=settings.phone_country,
@@ -84,10 +92,17 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault, backend: 
     if "delivery" in settings.roles:
         orchestration = _orchestration(settings, database, backend, backend_http)
         dispatcher = _dispatcher(
-            settings, database, orchestration=orchestration, vault=vault, http=http, links=links, choices=choices
+            settings,
+            database,
+            orchestration=orchestration,
+            vault=vault,
+            http=http,
+            links=links,
+            choices=choices,
+            tracer=tracer,
         )
     wake = _nobody_to_wake if dispatcher is None else dispatcher.wake
-    parts = _loops(settings, database, backend, http, wake)
+    parts = _loops(settings, database, backend, http, wake, tracer)
     changes = ChangeFeed(database)
     sources = row_sources(backend)
     hub = Hub(database, changes, most_rows=settings.max_rows, sources=sources)
@@ -107,6 +122,7 @@ def create_app(settings: Settings, *, database_url: str, vault: Vault, backend: 
             is_attached=backend.is_attached,
             sources=sources,
             keyring=keyring,
+            tracer=tracer,
         )
         return GraphQLEndpoint(services, callers, hub, settings=settings)
 
@@ -181,6 +197,7 @@ def _dispatcher(
     http: Http,
     links: Links,
     choices: Choices,
+    tracer: Tracer,
 ) -> Dispatcher:
     """What sends deliveries."""
     sender = Sender(
@@ -191,6 +208,7 @@ def _dispatcher(
         retry_seconds=settings.retry_seconds,
         mail=Mail(_mailserver(settings), timeout_seconds=settings.send_timeout_seconds),
         choices=choices,
+        tracer=tracer,
     )
     return Dispatcher(
         database,
@@ -210,7 +228,12 @@ def _dispatcher(
 
 
 def _loops(
-    settings: Settings, database: Database, backend: Backend, http: Http, on_deliveries: Callable[[], None]
+    settings: Settings,
+    database: Database,
+    backend: Backend,
+    http: Http,
+    on_deliveries: Callable[[], None],
+    tracer: Tracer,
 ) -> list[Part]:
     """What runs beside the API and the dispatcher.
 
@@ -218,13 +241,16 @@ def _loops(
     """
     parts: list[Part] = [LoopDelay()]
     if "engine" in settings.roles:
-        parts += [*_engine(settings, database, backend, on_deliveries), Retention(database, _keep(settings, backend))]
+        parts += _engine(settings, database, backend, on_deliveries, tracer)
+        parts.append(Retention(database, _keep(settings, backend)))
     if "engine" in settings.roles or "delivery" in settings.roles:
         parts.append(Watch(database, http, ping_url=settings.ping_url, on_deliveries=on_deliveries))
     return parts
 
 
-def _engine(settings: Settings, database: Database, backend: Backend, on_deliveries: Callable[[], None]) -> list[Part]:
+def _engine(
+    settings: Settings, database: Database, backend: Backend, on_deliveries: Callable[[], None], tracer: Tracer
+) -> list[Part]:
     """What decides that something fires; and where we are the backend, what makes runs of schedules, and what ends runs
     whose process died.
     """
@@ -236,6 +262,7 @@ def _engine(settings: Settings, database: Database, backend: Backend, on_deliver
             poll_seconds=settings.poll_seconds,
             on_deliveries=on_deliveries,
             on_timer=sla_timers.expect,
+            tracer=tracer,
         ),
         sla_timers,
         AgentGroups(database, max_depth=settings.max_depth, on_deliveries=on_deliveries),

@@ -6,7 +6,7 @@ transactions; statements run on the asyncpg connection below it, where they cost
 
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from typing import Any, TypeAlias
 
 import aiosql
@@ -18,6 +18,7 @@ from databases import Database as Pool
 from automations.metrics import CONNECTIONS
 from automations.resources import resource
 from automations.settings import SettingsError
+from automations.tracing import NO_TRACER, Tracer
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 DedicatedConnection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -106,8 +107,10 @@ class Database:
     What only reads may go to another one, a standby's.
     """
 
-    def __init__(self, url: str, *, reading_url: str | None = None, pool_size: int = 10) -> None:
-        self._url = url
+    def __init__(
+        self, url: str, *, reading_url: str | None = None, pool_size: int = 10, tracer: Tracer = NO_TRACER
+    ) -> None:
+        self._url, self._tracer = url, tracer
         self._pool = _pool(url, pool_size, STATEMENT_SECONDS, _PLANNED_ONCE)
         self._reading_pool = _pool(reading_url or url, pool_size, READING_SECONDS, {})
 
@@ -137,13 +140,22 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """A pooled connection inside a transaction: all or nothing."""
+        """A pooled connection inside a transaction: all or nothing. What it changes belongs to the trace under way."""
         with CONNECTIONS.track_inprogress():
             async with self._pool.connection() as pooled:
                 with _given_up_when_dead(pooled.raw_connection):  # the commit too
                     async with pooled.transaction():
                         with _given_up_when_dead(pooled.raw_connection):  # before the rollback
+                            if traceparent := self._tracer.traceparent():
+                                await _queries.set_traceparent(pooled.raw_connection, traceparent=traceparent)
                             yield pooled.raw_connection
+
+    def changing_states(self, *, together: bool = False) -> AbstractAsyncContextManager[Connection]:
+        """A pooled connection for a statement that changes states of runs.
+
+        A transaction where it goes `together` with others, or belongs to a trace.
+        """
+        return self.transaction() if together or self._tracer.traceparent() else self.connection()
 
     async def dedicated(self, *, statement_seconds: float = 60) -> DedicatedConnection:
         """A connection outside the pool, for a loop or a command that keeps it; the caller closes it."""

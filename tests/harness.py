@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -149,10 +149,11 @@ async def running(database_url: str, data_dir: Path, **settings: Any) -> AsyncIt
 
 @dataclass(frozen=True)
 class Program:
-    """A version of the program: the Python that runs it, and the folder with its package."""
+    """A version of the program: the Python that runs it, the folder with its package, and further variables."""
 
     python: str = sys.executable
     folder: Path = Path()
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 PRESENT = Program()
@@ -173,7 +174,7 @@ class ServerProcess:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AUTOMATIONS_")} | {
             f"AUTOMATIONS_{name.upper()}": value for name, value in settings.items()
         }
-        environment["AUTOMATIONS_DATA_DIR"] = str(data_dir)
+        environment |= {"AUTOMATIONS_DATA_DIR": str(data_dir), **program.variables}
         if database_url is not None:
             environment["AUTOMATIONS_DATABASE_URL"] = database_url
         process = await asyncio.create_subprocess_exec(
@@ -227,9 +228,11 @@ class ServerProcess:
 
 
 @asynccontextmanager
-async def serving(data_dir: Path, database_url: str | None = None, **settings: str) -> AsyncIterator[ServerProcess]:
+async def serving(
+    data_dir: Path, database_url: str | None = None, program: Program = PRESENT, /, **settings: str
+) -> AsyncIterator[ServerProcess]:
     """A server in a process of its own, which is gone in the end, however the test ends."""
-    server = await ServerProcess.start(data_dir, database_url, **settings)
+    server = await ServerProcess.start(data_dir, database_url, program, **settings)
     try:
         yield server
     finally:

@@ -126,9 +126,11 @@ class Tools:
         choices: Choices,
         secrets: Mapping[str, str],
         destination: str,
+        traceparent: str | None = None,
     ) -> None:
         self.mail, self.orchestration, self.choices = mail, orchestration, choices
         self.request: Any = None
+        self.traceparent = traceparent
         self._http, self._secrets, self._destination = http, secrets, destination
 
     def secret(self, name: str) -> str:

@@ -87,6 +87,7 @@ class Webhook(Action):
             "content-type": "application/json",
             AUTOMATION: quote(delivery.automation_name[:NAME_CHARACTERS], safe=_READABLE),
             **({TEST: "true"} if delivery.is_test else {}),
+            **({"traceparent": tools.traceparent} if tools.traceparent else {}),
         }
         further = _headers(self.headers, delivery)  # may be credentials
         tools.request = {"body": orjson.loads(content), "headers": headers | dict.fromkeys(further, "(hidden)")}

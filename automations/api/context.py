@@ -12,6 +12,7 @@ from automations.access.keyring import Keyring
 from automations.actions.contract import Choices
 from automations.database import Connection, Database
 from automations.orchestration.queue import AgentQueue
+from automations.tracing import NO_TRACER, Tracer
 from automations.trials import Trials
 from automations.vault import Vault
 
@@ -29,16 +30,18 @@ class Services:
     keyring: Keyring | None
     is_attached: bool = False
     sources: Mapping[str, str] = field(default_factory=dict)
+    tracer: Tracer = NO_TRACER
 
 
 @dataclass
 class RequestContext:
-    """One operation's: the caller, and the agent that speaks, if one does."""
+    """One operation's: the caller, the agent that speaks, if one does, and the trace that it belongs to."""
 
     services: Services
     caller: Caller
     agent_id: UUID | None = None
     core_version: str | None = None
+    traceparent: str | None = None
     variables: Any = field(default=None, repr=False)  # the executor's container, set when execution begins
 
     @property

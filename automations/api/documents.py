@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from graphql import (
     DocumentNode,
+    FieldNode,
     FragmentDefinitionNode,
     GraphQLError,
     GraphQLSchema,
@@ -25,6 +26,7 @@ from automations.api.permissions import backend_refusals, refusals
 from automations.errors import LimitExceeded, RequestError
 
 CACHED_DOCUMENTS = 500
+NAME_CHARACTERS = 100
 CACHED_CHARACTERS = 20_000  # a longer document is read each time: nobody can fill the memory with long ones
 
 _TOO_COSTLY = "An operation may ask for {allowed} values; this one asks for {found}. Ask for fewer rows with limit."
@@ -49,6 +51,14 @@ class Operation:
     @property
     def kind(self) -> OperationType:
         return self.node.operation
+
+    @cached_property
+    def label(self) -> str:
+        """Its kind with its name, or with the first field that it asks for."""
+        fields = (node for node in self.node.selection_set.selections if isinstance(node, FieldNode))
+        named = self.node if self.node.name else next(fields, None)
+        name = named.name.value if named and named.name else ""
+        return f"{self.kind.value} {name[:NAME_CHARACTERS]}".rstrip()
 
     def refused(self, role: Role, *, is_attached: bool) -> Sequence[GraphQLError]:
         """Why a caller with this role may not run it; nothing where it may."""

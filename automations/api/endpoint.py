@@ -164,12 +164,15 @@ class GraphQLEndpoint:
             ),
             agent_id=_uuid(agent_id, "X-PREFECT-AGENT-ID") if agent_id else None,
             core_version=headers.get("x-prefect-core-version"),
+            traceparent=headers.get("traceparent"),
         )
 
     async def _execute(
         self, operation: dict[str, Any], context: RequestContext, *, only_queries: bool
     ) -> ExecutionResult:
-        own = RequestContext(context.services, context.caller, context.agent_id, context.core_version)
+        own = RequestContext(
+            context.services, context.caller, context.agent_id, context.core_version, context.traceparent
+        )
         return await self._operations.execute(
             operation["query"],
             variables=operation["variables"],

@@ -14,10 +14,12 @@ from graphql.pyutils import AwaitableOrValue
 from strawberry.execution.is_awaitable import optimized_is_awaitable
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
+from automations.api.context import RequestContext
 from automations.api.documents import Documents, Operation
 from automations.api.limits import Limits
 from automations.database import DatabaseError, DataError, LimitError, is_connection_lost
 from automations.errors import Forbidden, InvalidInput, RequestError
+from automations.tracing import Attributes
 
 log = structlog.get_logger(__name__)
 
@@ -73,7 +75,7 @@ class Operations:
         *,
         variables: dict[str, Any] | None,
         name: str | None,
-        context: Any,
+        context: RequestContext,
         only_queries: bool = False,
     ) -> ExecutionResult:
         """Run the operation called `name`, or the only one; WrongMethod where it is no query and has to be one.
@@ -95,9 +97,13 @@ class Operations:
             return ExecutionResult(None, [GraphQLError(problem, original_error=WrongMethod(problem))])
         if operation.kind is OperationType.SUBSCRIPTION:
             return ExecutionResult(None, [GraphQLError(_NOT_HERE)])
-        is_kept = operation.is_constant
-        result = self._constant(operation) if is_kept else self._execute(operation, variables, context)
-        return await result if isinstance(result, Awaitable) else result
+        with context.services.tracer.span(operation.label, parent=context.traceparent, kind="server") as span:
+            is_kept = operation.is_constant
+            answer = self._constant(operation) if is_kept else self._execute(operation, variables, context)
+            result = await answer if isinstance(answer, Awaitable) else answer
+            if span.is_recorded:
+                span.tell(_told(operation, context), error=_kind(result.errors))
+        return result
 
     def _execute_constant(self, operation: Operation) -> ExecutionResult:
         """The answer as JSON."""
@@ -118,6 +124,15 @@ class Operations:
             hide_suggestions=self._hides_names,
             operation_extensions=None,
         )
+
+
+def _told(operation: Operation, context: RequestContext) -> Attributes:
+    return {"graphql.operation.type": operation.kind.value, "automations.tenant_id": str(context.tenant_id)}
+
+
+def _kind(errors: Sequence[GraphQLError] | None) -> str | None:
+    """What kind of error the first one is."""
+    return type(_cause(errors[0]) or errors[0]).__name__ if errors else None
 
 
 def is_unavailable(errors: Sequence[GraphQLError] | None) -> bool:

@@ -5,6 +5,7 @@ import gc
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ import structlog
 
 from automations.attachment import Backend
 from automations.commands.shared import bring_up_to_date, check_reading, database_url, interruptible, load_vault
+from automations.commands.traces import check_traces, load_tracer
 from automations.hosts import is_loopback
 from automations.logs import configure_logs
 from automations.metrics import counting_together
@@ -55,6 +57,7 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     if not roles:
         raise SettingsError("AUTOMATIONS_ROLES: nothing is left for this server to do")
     settings = replace(settings, roles=roles)
+    check_traces()
     bound = _listen(settings)
     with database_url(settings) as url:
         _, backend = bring_up_to_date(url)
@@ -115,6 +118,7 @@ def _run_server(
     from automations import server
     from automations.app import create_app
 
-    app = create_app(settings, database_url=url, vault=load_vault(settings), backend=backend)
-    gc.freeze()  # what the start made stays: the collector need not look at it again and again
-    server.run(app, bound, on_ready=on_ready)
+    with closing(load_tracer()) as tracer:
+        app = create_app(settings, database_url=url, vault=load_vault(settings), backend=backend, tracer=tracer)
+        gc.freeze()  # what the start made stays: the collector need not look at it again and again
+        server.run(app, bound, on_ready=on_ready)

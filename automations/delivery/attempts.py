@@ -15,6 +15,7 @@ from automations.delivery.retries import LONGEST_ASKED_SECONDS, next_wait
 from automations.http import Http
 from automations.links import Links
 from automations.mail import Mail
+from automations.tracing import NO_TRACER, Attributes, Tracer
 from automations.vault import Vault
 
 log = structlog.get_logger(__name__)
@@ -33,13 +34,22 @@ class Sender:
         retry_seconds: Sequence[float],
         mail: Mail | None = None,
         choices: Choices | None = None,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         self._http, self._vault, self._orchestration = http, vault, orchestration
         self._mail, self._choices = mail or Mail(), choices or Choices()
-        self._links, self._retry_seconds = links, retry_seconds
+        self._links, self._retry_seconds, self._tracer = links, retry_seconds, tracer
 
     async def attempt(self, claim: Claim) -> Ended:
         """Send once. Every outcome is an `Ended`: an exception of a client is its bug, logged and tried again."""
+        name = f"attempt {claim.row['action_type']}"
+        with self._tracer.span(name, parent=claim.row["traceparent"], kind="client") as span:
+            ended = await self._send(claim)
+            if span.is_recorded:
+                span.tell(_told(ended), error=_kind(ended))
+        return ended
+
+    async def _send(self, claim: Claim) -> Ended:
         started_at = datetime.now(UTC)
         redaction = Redaction({})
         tools = None
@@ -56,6 +66,7 @@ class Sender:
                 choices=self._choices,
                 secrets=secrets,
                 destination=_pool(claim),
+                traceparent=self._tracer.traceparent(),
             )
             result = await action.run(open_delivery(claim, self._links), tools)
         except (Rejected, RetryLater) as outcome:
@@ -133,6 +144,29 @@ def _held_until(result: Sent | Rejected | RetryLater, ended: Ended) -> datetime 
     if not isinstance(result, RetryLater) or result.after is None or not _asks_to_wait(result):
         return None
     return ended.finished_at + timedelta(seconds=min(result.after, LONGEST_ASKED_SECONDS))
+
+
+def _told(ended: Ended) -> Attributes:
+    """What a span says of an attempt: nothing of what was sent or answered."""
+    claim = ended.claim
+    told: dict[str, str | bool | int] = {
+        "automations.tenant_id": str(claim.tenant_id),
+        "automations.firing_id": str(claim.row["firing_id"]),
+        "automations.delivery_id": str(claim.id),
+        "automations.attempt": claim.number,
+        "automations.action_type": claim.row["action_type"],
+        "automations.destination": claim.destination,
+        "automations.outcome": ended.outcome,
+        "automations.is_test": claim.row["is_test"],
+    }
+    return told if ended.status_code is None else told | {"http.response.status_code": ended.status_code}
+
+
+def _kind(ended: Ended) -> str | None:
+    """What kind of error an attempt ended with: the status, or that there was none."""
+    if ended.outcome == "DELIVERED":
+        return None
+    return "no answer" if ended.status_code is None else str(ended.status_code)
 
 
 def _pool(claim: Claim) -> str:

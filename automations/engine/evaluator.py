@@ -1,16 +1,18 @@
 """State changes → firings, deliveries and timers: one statement a batch, in one transaction with the queue."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 import structlog
 
 from automations.database import Database, DedicatedConnection, load_queries
 from automations.engine.loop import Bell, keep_running
 from automations.events import FLOW_RUN_STATE_CHANGED
 from automations.metrics import EVALUATION_LAG, FIRINGS, STATE_CHANGES
+from automations.tracing import NO_TRACER, Tracer
 
 log = structlog.get_logger(__name__)
 queries = load_queries("evaluator")
@@ -34,9 +36,10 @@ class Evaluator:
         poll_seconds: float,
         on_deliveries: Callable[[], None],
         on_timer: Callable[[datetime], None],
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         self._database, self._max_depth, self._poll_seconds = database, max_depth, poll_seconds
-        self._on_deliveries, self._on_timer = on_deliveries, on_timer
+        self._on_deliveries, self._on_timer, self._tracer = on_deliveries, on_timer, tracer
         self._bell = Bell()
 
     def stop(self) -> None:
@@ -52,11 +55,14 @@ class Evaluator:
         connection.add_termination_listener(lambda *_: self._bell.ring())  # else it would sleep on a lost connection
         rest = SHORTEST_REST_SECONDS
         while not self._bell.stopped:
-            taken = await evaluate_batch(connection, now=datetime.now(UTC), max_depth=self._max_depth)
+            now = datetime.now(UTC)
+            taken = await evaluate_batch(connection, now=now, max_depth=self._max_depth)
             if taken["deliveries"]:
                 self._on_deliveries()
             if taken["next_timer"]:
                 self._on_timer(taken["next_timer"])
+            if taken["traced"] is not None:
+                _trace(self._tracer, orjson.loads(taken["traced"]), started_at=now)
             if taken["changes"] == BATCH:
                 continue
             if taken["changes"]:
@@ -87,7 +93,8 @@ class Evaluator:
 async def evaluate_batch(connection: DedicatedConnection, *, now: datetime, max_depth: int, batch: int = BATCH) -> Any:
     """Evaluate up to `batch` changes; the row counts `changes`, `firings` and `deliveries`.
 
-    Its `next_timer` is when the first of the timers is due that were set."""
+    Its `next_timer` is when the first of the timers is due that were set, `traced` the changes that belong to traces.
+    """
     taken = await queries.evaluate(connection, now=now, max_depth=max_depth, batch=batch)
     if taken["changes"]:
         STATE_CHANGES.inc(taken["changes"])
@@ -96,3 +103,19 @@ async def evaluate_batch(connection: DedicatedConnection, *, now: datetime, max_
         FIRINGS.labels(FLOW_RUN_STATE_CHANGED.name).inc(taken["firings"])
         log.debug("evaluated", changes=taken["changes"], firings=taken["firings"], deliveries=taken["deliveries"])
     return taken
+
+
+def _trace(tracer: Tracer, changes: Iterable[Sequence[Any]], *, started_at: datetime) -> None:
+    for parent, evaluated_in, flow_run_id, state, captured_at, firings in changes:
+        tracer.record(
+            "evaluate state change",
+            {
+                "automations.flow_run_id": flow_run_id,
+                "automations.state": state,
+                "automations.firings": firings,
+                "automations.lag_seconds": (started_at - datetime.fromisoformat(captured_at)).total_seconds(),
+            },
+            parent=parent,
+            traceparent=evaluated_in,
+            started_at=started_at,
+        )

@@ -234,7 +234,8 @@ SELECT page.share, page.last_tenant, page.last_destination, page.look_at,
     claimed.target, coalesce(claimed.subject, CAST(claimed.action_id AS text)) AS subject, claimed.may_have_arrived,
     claimed.is_test, claimed.automation_id, claimed.action_id, claimed.firing_id, candidate.due_at AS was_due_at,
     claimed.is_ordered OR candidate.is_shared AS is_waited_for,
-    action.action_type, action.action_config, firing.event_type, firing.event, automation.name AS automation_name,
+    action.action_type, action.action_config, firing.event_type, firing.event, firing.traceparent,
+    automation.name AS automation_name,
     (
         SELECT jsonb_object_agg(secret.name, encode(secret.sealed, 'base64'))
         FROM automations.secret

@@ -4,15 +4,19 @@
 -- The nil UUID in a rule stands for "all". A change of a run that was deleted meanwhile matches nothing.
 -- Names and messages are read for matches only: most changes match nothing. Long ones are cut: names to 1,000
 -- characters, messages to 8,000. Ids are given in the order of the queue: deliveries that keep an order go by them.
+-- A change that belongs to a trace is evaluated in a span of it, whose id is the last half of the state's.
 WITH taken AS (
     DELETE FROM automations.state_change
     WHERE id = ANY(ARRAY(
         SELECT id FROM automations.state_change ORDER BY id LIMIT :batch FOR UPDATE SKIP LOCKED
     ))
-    RETURNING id, tenant_id, flow_run_id, flow_run_state_id, state, captured_at, caused_by
+    RETURNING id, tenant_id, flow_run_id, flow_run_state_id, state, captured_at, caused_by, traceparent,
+        CASE WHEN traceparent IS NOT NULL THEN
+            overlay(traceparent PLACING right(replace(CAST(flow_run_state_id AS text), '-', ''), 16) FROM 37)
+        END AS evaluated_in
 ), matched AS MATERIALIZED (
     SELECT automations.new_id() AS firing_id, rule.tenant_id, rule.automation_id, taken.flow_run_id, taken.flow_run_state_id,
-        run.name AS flow_run_name, flow.id AS flow_id, flow.name AS flow_name, flow.flow_group_id,
+        taken.evaluated_in, run.name AS flow_run_name, flow.id AS flow_id, flow.name AS flow_name, flow.flow_group_id,
         CASE WHEN cause.id IS NULL THEN 0 ELSE automations.depth_after(rule.tenant_id, cause.id) END AS depth
     FROM taken
     JOIN public.flow_run AS run ON run.id = taken.flow_run_id
@@ -31,7 +35,7 @@ WITH taken AS (
     ) AS cause
     ORDER BY taken.id
 ), fired AS (
-    INSERT INTO automations.firing (tenant_id, id, automation_id, event_type, event_id, event, flow_run_id, depth)
+    INSERT INTO automations.firing (tenant_id, id, automation_id, event_type, event_id, event, flow_run_id, depth, traceparent)
     SELECT matched.tenant_id, matched.firing_id, matched.automation_id, 'FlowRunStateChangedEvent',
         matched.flow_run_state_id,
         jsonb_build_object(
@@ -48,7 +52,7 @@ WITH taken AS (
             'state', state.state,
             'state_message', left(state.message, 8000)
         ),
-        matched.flow_run_id, matched.depth
+        matched.flow_run_id, matched.depth, matched.evaluated_in
     FROM matched
     JOIN public.flow_run_state AS state ON state.id = matched.flow_run_state_id
     JOIN public.tenant ON tenant.id = matched.tenant_id
@@ -114,7 +118,15 @@ SELECT (SELECT count(*) FROM taken) AS changes,
     (SELECT count(*) FROM fired) AS firings,
     (SELECT count(*) FROM owed) AS deliveries,
     (SELECT min(captured_at) FROM taken) AS oldest,
-    (SELECT min(due_at) FROM timed) AS next_timer;
+    (SELECT min(due_at) FROM timed) AS next_timer,
+    (
+        SELECT jsonb_agg(jsonb_build_array(traceparent, evaluated_in, flow_run_id, state, captured_at, coalesce(firings, 0)))
+        FROM taken
+        LEFT JOIN (
+            SELECT flow_run_state_id, count(*) AS firings FROM matched GROUP BY flow_run_state_id
+        ) AS found USING (flow_run_state_id)
+        WHERE traceparent IS NOT NULL
+    ) AS traced;
 
 -- name: is_waiting$
 -- Through the index: what was deleted a moment ago still fills the table's first pages.

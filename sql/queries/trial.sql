@@ -17,8 +17,13 @@ WHERE run.id = :flow_run_id AND coalesce(run.tenant_id, automations.tenant_of_fl
 SELECT slug FROM public.tenant WHERE id = :tenant_id;
 
 -- name: fire$
-INSERT INTO automations.firing (tenant_id, automation_id, event_type, event_id, event, flow_run_id, is_test)
-VALUES (:tenant_id, :automation_id, :event_type, :event_id, :event, :flow_run_id, true)
+INSERT INTO automations.firing (
+    tenant_id, automation_id, event_type, event_id, event, flow_run_id, is_test, traceparent
+)
+VALUES (
+    :tenant_id, :automation_id, :event_type, :event_id, :event, :flow_run_id, true,
+    nullif(current_setting('automations.traceparent', true), '')
+)
 RETURNING id;
 
 -- name: owe

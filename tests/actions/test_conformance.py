@@ -372,6 +372,7 @@ async def attempt(subject: Subject, http: Http, **changes: Any) -> Ended:
         "target": subject.target,
         "may_have_arrived": False,
         "sealed_secrets": orjson.dumps(sealed) if sealed else None,
+        "traceparent": None,
     }
     sender = Sender(
         http=http,

@@ -89,7 +89,7 @@ class RunStatePayload:
 class FlowRunMutations:
     @mutation("Make a Scheduled run.", by=EDITORS, on_backend=True)
     async def create_flow_run(self, info: strawberry.Info, input: CreateFlowRunInput) -> IdPayload | None:
-        async with info.context.database.connection() as connection:
+        async with info.context.database.changing_states() as connection:
             flow_run_id = await runs.create_flow_run(
                 connection,
                 info.context.tenant_id,
@@ -111,9 +111,8 @@ class FlowRunMutations:
     ) -> SetFlowRunStatesPayload | None:
         context = info.context
         new_states = [NewState(item.flow_run_id, item.state, item.version) for item in input.states]
-        # An agent's states come with a note of who took the run, in one transaction.
-        connect = context.database.transaction if context.agent_id else context.database.connection
-        async with connect() as connection:
+        # An agent's states come with a note of who took the run.
+        async with context.database.changing_states(together=context.agent_id is not None) as connection:
             await runs.set_flow_run_states(
                 connection, context.tenant_id, new_states, agent_id=context.agent_id, now=datetime.now(UTC)
             )
@@ -125,7 +124,7 @@ class FlowRunMutations:
         on_backend=True,
     )
     async def cancel_flow_run(self, info: strawberry.Info, input: CancelFlowRunInput) -> RunStatePayload | None:
-        async with info.context.database.connection() as connection:
+        async with info.context.database.changing_states() as connection:
             state = await runs.cancel_flow_run(
                 connection, info.context.tenant_id, input.flow_run_id, message="Flow run was cancelled"
             )

@@ -102,7 +102,7 @@ def create_app(
             tracer=tracer,
         )
     wake = _nobody_to_wake if dispatcher is None else dispatcher.wake
-    parts = _loops(settings, database, backend, http, wake, tracer)
+    parts = _loops(settings, database, backend, http, wake, tracer=tracer)
     changes = ChangeFeed(database)
     sources = row_sources(backend)
     hub = Hub(database, changes, most_rows=settings.max_rows, sources=sources)
@@ -233,6 +233,7 @@ def _loops(
     backend: Backend,
     http: Http,
     on_deliveries: Callable[[], None],
+    *,
     tracer: Tracer,
 ) -> list[Part]:
     """What runs beside the API and the dispatcher.

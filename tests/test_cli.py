@@ -152,7 +152,7 @@ async def test_server_that_asks_for_keys_says_how_to_make_the_first_one(tmp_path
 
 async def test_migrate_says_what_it_did(empty_database_url: str) -> None:
     first = await automations("migrate", database_url=empty_database_url)
-    assert (first.code, first.out) == (0, "21 migrations applied\n")
+    assert (first.code, first.out) == (0, "22 migrations applied\n")
     second = await automations("migrate", database_url=empty_database_url)
     assert (second.code, second.out) == (0, "The database is at the newest schema\n")
 

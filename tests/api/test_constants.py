@@ -12,12 +12,17 @@ from automations.api.documents import Documents
 from automations.api.execution import Operations
 from automations.api.limits import Limits
 from automations.api.schema import schema
+from automations.tracing import NO_TRACER
 from tests.api.test_endpoint import HELLO, post
 from tests.harness import Automations
 
 SCHEMA = schema._schema
 DOCUMENTS = Documents(SCHEMA, Limits())
-CALLER: Any = SimpleNamespace(caller=SimpleNamespace(role=Role.VIEWER), services=SimpleNamespace(is_attached=False))
+CALLER: Any = SimpleNamespace(
+    caller=SimpleNamespace(role=Role.VIEWER),
+    services=SimpleNamespace(is_attached=False, tracer=NO_TRACER),
+    traceparent=None,
+)
 
 
 @pytest.mark.parametrize(

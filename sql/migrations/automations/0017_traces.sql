@@ -9,11 +9,12 @@ COMMENT ON COLUMN automations.firing.traceparent IS 'The span that it fired in: 
 
 CREATE OR REPLACE FUNCTION automations.capture_state_change() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE
+    set_traceparent CONSTANT text := nullif(current_setting('automations.traceparent', true), '');
 BEGIN
     INSERT INTO automations.state_change (tenant_id, flow_run_id, flow_run_state_id, state, caused_by, traceparent)
     SELECT added.tenant_id, added.flow_run_id, added.id, lower(added.state),
-        nullif(current_setting('automations.caused_by', true), '')::uuid,
-        nullif(current_setting('automations.traceparent', true), '')
+        nullif(current_setting('automations.caused_by', true), '')::uuid, set_traceparent
     FROM added;
     IF NOT pg_try_advisory_xact_lock_shared(7305804402) THEN
         PERFORM pg_notify('automations_state_change', '');

@@ -1,5 +1,6 @@
 """Whether what happens all day takes longer among 10,000,000 runs and 100,000 automations than among few."""
 
+import time
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -107,11 +108,15 @@ async def _work(rig: Rig, watched: Watched) -> None:
 
 
 async def _pages(rig: Rig, server: Child) -> dict[str, float]:
-    """The median milliseconds of each whole answer."""
+    """The median milliseconds of each whole answer; of one that is refused for the time it takes, until that."""
     found = {}
     for name, query in filters(datetime.now(UTC)).items():
         requests = repeat(load.graphql(f"{server.url}/graphql", query), rig.pick(5, 20))
-        waits = (await load.closed_loop(server.url, requests, clients=1, seconds=5)).waits
+        started_at = time.perf_counter()
+        try:
+            waits = (await load.closed_loop(server.url, requests, clients=1, seconds=5)).waits
+        except load.WrongAnswer:
+            waits = [time.perf_counter() - started_at]
         found[name] = 1000 * percentile(sorted(waits), 50)
     return found
 

@@ -72,6 +72,7 @@ def create_app(
     database = Database(
         database_url,
         reading_url=settings.read_database_url,
+        pooled_url=settings.pooled_database_url,
         pool_size=settings.database_pool_size,
         tracer=tracer,
     )

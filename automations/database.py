@@ -6,8 +6,9 @@ transactions; statements run on the asyncpg connection below it, where they cost
 
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
-from typing import Any, TypeAlias
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from typing import Any, TypeAlias, cast
+from uuid import uuid4
 
 import aiosql
 import asyncpg
@@ -104,17 +105,28 @@ _PLANNED_ONCE = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off
 class Database:
     """Pools for requests and single connections for the loops, all on one URL (multi-host URLs included).
 
-    What only reads may go to another one, a standby's.
+    What only reads may go to another one, a standby's. Requests may go to `pooled_url`, to a PgBouncer that pools by
+    transaction; loops and locks need sessions, which are to be had of `url` only.
     """
 
     def __init__(
-        self, url: str, *, reading_url: str | None = None, pool_size: int = 10, tracer: Tracer = NO_TRACER
+        self,
+        url: str,
+        *,
+        reading_url: str | None = None,
+        pooled_url: str | None = None,
+        pool_size: int = 10,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         self._url, self._tracer = url, tracer
-        self._pool = _pool(url, pool_size, STATEMENT_SECONDS, _PLANNED_ONCE)
-        self._reading_pool = _pool(reading_url or url, pool_size, READING_SECONDS, {})
+        self._pooler = None if pooled_url is None else _Pooler(pooled_url)
+        self._reading_pooler = self._pooler if reading_url is None else None
+        self._pool = _pool(url, pool_size, STATEMENT_SECONDS, _PLANNED_ONCE, self._pooler)
+        self._reading_pool = _pool(reading_url or url, pool_size, READING_SECONDS, {}, self._reading_pooler)
 
     async def connect(self) -> None:
+        if self._pooler is not None:
+            await self._pooler.look()
         await self._pool.connect()
         await self._reading_pool.connect()
 
@@ -128,7 +140,7 @@ class Database:
         with CONNECTIONS.track_inprogress():
             async with self._pool.connection() as pooled:
                 with _given_up_when_dead(pooled.raw_connection):
-                    yield pooled.raw_connection
+                    yield _statement_by_statement(pooled.raw_connection, self._pooler)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Connection]:
@@ -136,7 +148,7 @@ class Database:
         with CONNECTIONS.track_inprogress():
             async with self._reading_pool.connection() as pooled:
                 with _given_up_when_dead(pooled.raw_connection):
-                    yield pooled.raw_connection
+                    yield _statement_by_statement(pooled.raw_connection, self._reading_pooler)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -163,6 +175,82 @@ class Database:
             return await _connect(self._url, command_timeout=statement_seconds)
         except ValueError:  # its text may hold a piece of the URL, and that a piece of the password
             raise SettingsError("AUTOMATIONS_DATABASE_URL: is not the URL of a PostgreSQL database") from None
+
+
+class _Pooler:
+    """A PgBouncer that pools by transaction: what is set or prepared for a session would be another client's next.
+
+    So nothing is set for sessions; statements are limited by the client alone. From 1.21 on PgBouncer prepares
+    statements wherever they are run, where `max_prepared_statements` lets it.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self.keeps_statements = False
+
+    async def look(self) -> None:
+        """Find out whether it keeps prepared statements: it gives them names of its own then."""
+        name = f"automations_{uuid4().hex}"
+        connection = await self.connect()
+        try:
+            async with connection.transaction():
+                statement = await connection.prepare(_queries.is_prepared.sql, name=name)
+                self.keeps_statements = not await statement.fetchval(name)
+                if not self.keeps_statements:
+                    await _queries.forget_prepared(connection)
+        finally:
+            connection.terminate()
+
+    async def connect(self, **options: Any) -> DedicatedConnection:
+        """A connection for single statements and transactions."""
+        if not self.keeps_statements:
+            options["statement_cache_size"] = 0
+        return await _first_that_will_do(self._url, server_settings=_SERVER_SETTINGS, **options)
+
+
+class _StatementByStatement:
+    """Each statement in a transaction of its own.
+
+    asyncpg prepares what has arguments and then runs it: only in a transaction do both come to the same server.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def fetch(self, *call: Any, **options: Any) -> list[Record]:
+        async with self._connection.transaction():
+            return await self._connection.fetch(*call, **options)
+
+    async def fetchrow(self, *call: Any, **options: Any) -> Any:
+        async with self._connection.transaction():
+            return await self._connection.fetchrow(*call, **options)
+
+    async def fetchval(self, *call: Any, **options: Any) -> Any:
+        async with self._connection.transaction():
+            return await self._connection.fetchval(*call, **options)
+
+    async def execute(self, *call: Any, **options: Any) -> str:
+        async with self._connection.transaction():
+            return await self._connection.execute(*call, **options)
+
+
+def _statement_by_statement(connection: Connection, pooler: _Pooler | None) -> Connection:
+    if pooler is None or pooler.keeps_statements:
+        return connection
+    return cast("Connection", _StatementByStatement(connection))
+
+
+async def shares_sessions(url: str) -> bool:
+    """Whether a pooler gave two clients the same session, one after the other."""
+    async with AsyncExitStack() as stack:
+        sessions = []
+        for _ in range(2):
+            connection = await _first_that_will_do(url, server_settings=_SERVER_SETTINGS, statement_cache_size=0)
+            stack.callback(connection.terminate)
+            async with connection.transaction():
+                sessions.append(await _queries.session(connection))
+    first, second = sessions
+    return bool(first == second)
 
 
 async def _connect(url: str, *, settings: Mapping[str, str] | None = None, **options: Any) -> DedicatedConnection:
@@ -214,16 +302,20 @@ def _given_up_when_dead(connection: Connection) -> Iterator[None]:
         raise
 
 
-def _pool(url: str, size: int, seconds: int, settings: Mapping[str, str]) -> Pool:
+def _pool(url: str, size: int, seconds: int, settings: Mapping[str, str], pooler: _Pooler | None) -> Pool:
+    async def connect(_dsn: str, **options: Any) -> DedicatedConnection:
+        if pooler is not None:
+            return await pooler.connect(**options)
+        return await _connect(url, settings={"statement_timeout": f"{seconds * 1000}", **settings}, **options)
+
     # `databases` reads hosts itself and knows one host only: asyncpg gets the whole URL in its place.
     return Pool(
         "postgresql://",
         dsn=url,
-        connect=_connect,
+        connect=connect,
         database=None,
         min_size=1,
         max_size=size,
-        settings={"statement_timeout": f"{seconds * 1000}", **settings},
         command_timeout=seconds + 5,
         reset=_keep,
     )

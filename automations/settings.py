@@ -170,6 +170,12 @@ class Settings:
         "The same database at a standby, which may be behind: queries and /metrics read there.",
         secret=True,
     )
+    pooled_database_url: str | None = _setting(
+        None,
+        _TEXT,
+        "The same database by way of a PgBouncer, which may pool by transaction: API requests go there, nothing else.",
+        secret=True,
+    )
     orchestration_url: str | None = _setting(
         None,
         _Kind(_web_address, "an address that begins with https:// or http://"),

@@ -186,14 +186,14 @@ async def test_text_that_is_no_database_url_is_a_wrong_setting(command: str) -> 
         (f"postgresql://me:{SECRET}@127.0.0.1:1/x", "that database cannot be used: "),
     ],
 )
-async def test_standby_that_cannot_be_read_stops_the_start(
-    database_url: str, tmp_path: Path, url: str, problem: str
+@pytest.mark.parametrize("setting", ["read_database_url", "pooled_database_url"])
+async def test_standby_or_pooler_that_cannot_be_used_stops_the_start(
+    database_url: str, tmp_path: Path, setting: str, url: str, problem: str
 ) -> None:
-    done = await automations(
-        "serve", database_url=database_url, read_database_url=url, data_dir=str(tmp_path), port="0"
-    )
+    chosen = {"database_url": database_url, setting: url}
+    done = await automations("serve", data_dir=str(tmp_path), port="0", **chosen)
     assert done.code == 2
-    assert complaint(done).startswith(f"AUTOMATIONS_READ_DATABASE_URL: {problem}")
+    assert complaint(done).startswith(f"AUTOMATIONS_{setting.upper()}: {problem}")
     assert SECRET not in done.err
 
 

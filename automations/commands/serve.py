@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from automations.attachment import Backend
-from automations.commands.shared import bring_up_to_date, check_reading, database_url, interruptible, load_vault
+from automations.commands.shared import bring_up_to_date, check_url, database_url, interruptible, load_vault
 from automations.commands.traces import check_traces, load_tracer
 from automations.hosts import is_loopback
 from automations.logs import configure_logs
@@ -62,7 +62,9 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     with database_url(settings) as url:
         _, backend = bring_up_to_date(url)
         if settings.read_database_url is not None:
-            check_reading(settings.read_database_url)
+            check_url("AUTOMATIONS_READ_DATABASE_URL", settings.read_database_url)
+        if settings.pooled_database_url is not None:
+            check_url("AUTOMATIONS_POOLED_DATABASE_URL", settings.pooled_database_url)
         if settings.workers > 1:
             with counting_together():
                 return run_workers(

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from types import FrameType
 
 from automations.attachment import Backend, find_backend
-from automations.database import CLIENT_ERRORS, Database, DedicatedConnection
+from automations.database import CLIENT_ERRORS, Database, DedicatedConnection, shares_sessions
 from automations.migrations import Migration, MigrationError, migrate
 from automations.postgres import EmbeddedPostgres
 from automations.settings import Settings, SettingsError
@@ -52,6 +52,12 @@ def bring_up_to_date(url: str) -> tuple[list[Migration], Backend]:
 
     async def run() -> tuple[list[Migration], Backend]:
         async with connected(url) as connection:
+            if await shares_sessions(url):
+                raise SettingsError(
+                    "AUTOMATIONS_DATABASE_URL: a pooler gives several clients the same session there, and "
+                    "notifications and locks need their own. Name PostgreSQL itself, and the pooler in "
+                    "AUTOMATIONS_POOLED_DATABASE_URL."
+                )
             return await migrate(connection), await find_backend(connection)
 
     try:
@@ -61,8 +67,8 @@ def bring_up_to_date(url: str) -> tuple[list[Migration], Backend]:
         raise MigrationError(f"The database of AUTOMATIONS_DATABASE_URL cannot be used: {what}") from None
 
 
-def check_reading(url: str) -> None:
-    """See that the database from which queries are to read lets us in."""
+def check_url(setting: str, url: str) -> None:
+    """See that the database from which requests are to read, or by way of which they go, lets us in."""
 
     async def run() -> None:
         async with connected(url):
@@ -71,10 +77,10 @@ def check_reading(url: str) -> None:
     try:
         asyncio.run(run())
     except SettingsError:
-        raise SettingsError("AUTOMATIONS_READ_DATABASE_URL: is not the URL of a PostgreSQL database") from None
+        raise SettingsError(f"{setting}: is not the URL of a PostgreSQL database") from None
     except CLIENT_ERRORS as error:
         what = str(error) or type(error).__name__
-        raise SettingsError(f"AUTOMATIONS_READ_DATABASE_URL: that database cannot be used: {what}") from None
+        raise SettingsError(f"{setting}: that database cannot be used: {what}") from None
 
 
 def load_vault(settings: Settings) -> Vault:

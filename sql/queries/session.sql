@@ -6,3 +6,12 @@ FROM unnest(CAST(:names AS text[]), CAST(:values AS text[])) AS setting (name, v
 -- name: set_traceparent!
 -- The state changes and firings of this transaction belong to a trace.
 SELECT set_config('automations.traceparent', :traceparent, true);
+
+-- name: session$
+SELECT pg_backend_pid();
+
+-- name: is_prepared$
+SELECT EXISTS (SELECT FROM pg_prepared_statements WHERE name = :name);
+
+-- name: forget_prepared!
+DEALLOCATE ALL;

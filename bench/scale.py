@@ -61,7 +61,7 @@ async def run(rig: Rig) -> Outcome:
 
 async def _measure(rig: Rig, arrangement: Arrangement) -> dict[str, float]:
     """Time first, then statements: the log of them would cost time."""
-    changes = rig.pick(200, 1500)
+    changes = rig.pick(200, 1000)
     async with rig.database() as url, rig.receiver() as receiver, rig.connection(url) as connection:
         tenant_id = await default_tenant(connection)
         await seed.flows(connection, tenant_id, arrangement.automations)
@@ -142,7 +142,7 @@ def _spent(ours: float, postgres: float, changes: int) -> dict[str, float]:
 
 
 async def _floor(rig: Rig) -> dict[str, float]:
-    changes = rig.pick(200, 1500)
+    changes = rig.pick(200, 1000)
     async with rig.database() as url, rig.floor_app(url) as floor:
         calls = states.floor_calls(floor.url)
         await load.closed_loop(floor.url, islice(calls, WARM_UP), clients=CLIENTS, seconds=ARRIVE_SECONDS)

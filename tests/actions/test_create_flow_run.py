@@ -19,7 +19,7 @@ from automations.orchestration.local import LocalOrchestration
 from tests.actions.conformance import HOSTILE
 from tests.actions.stage import PlayedOrchestration, delivery, outcome, tools
 from tests.actions.test_pause_schedule import new_version
-from tests.harness import Automations, eventually, running
+from tests.harness import Automations, running
 
 http = Http()
 
@@ -135,10 +135,6 @@ async def test_automation_that_sets_itself_off_is_stopped(database_url: str, tmp
         flow = await new_version(server)
         await server.automation({"create_flow_run": {}}, event={"flow_run_state_changed": {"states": ["Scheduled"]}})
         await server.run(flow["id"])
-
-        async def stopped() -> bool:
-            return "SUPPRESSED" in {row["status"] for row in await server.deliveries("status")}
-
-        await eventually(stopped)
-        assert Counter(row["status"] for row in await server.deliveries("status")) == {"DELIVERED": 4, "SUPPRESSED": 1}
+        deliveries = await server.settled(5)
+        assert Counter(row["status"] for row in deliveries) == {"DELIVERED": 4, "SUPPRESSED": 1}
         assert len(await runs(server)) == 5

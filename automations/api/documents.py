@@ -109,8 +109,7 @@ class Documents:
             )
             document = self._parse(query)
             refuse_excess(document, self._limits)
-            hides_names = not self._limits.introspection
-            if errors := validate(self._schema, document, hide_suggestions=hides_names):
+            if errors := validate(self._schema, document, hide_suggestions=self._limits.hides_names):
                 return Document(errors)
             operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
             return Document(

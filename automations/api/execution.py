@@ -65,7 +65,7 @@ class Operations:
 
     def __init__(self, schema: strawberry.Schema, limits: Limits) -> None:
         self._schema = schema._schema  # noqa: SLF001 - strawberry has no public way to it
-        self._hides_names = not limits.introspection
+        self._hides_names = limits.hides_names
         self.documents = Documents(self._schema, limits)
         self._constant = lru_cache(maxsize=KEPT_ANSWERS)(self._execute_constant)
 
@@ -98,9 +98,11 @@ class Operations:
         if operation.kind is OperationType.SUBSCRIPTION:
             return ExecutionResult(None, [GraphQLError(_NOT_HERE)])
         with context.services.tracer.span(operation.label, parent=context.traceparent, kind="server") as span:
-            is_kept = operation.is_constant
-            answer = self._constant(operation) if is_kept else self._execute(operation, variables, context)
-            result = await answer if isinstance(answer, Awaitable) else answer
+            if operation.is_constant:
+                result = self._constant(operation)
+            else:
+                answer = self._execute(operation, variables, context)
+                result = await answer if isinstance(answer, Awaitable) else answer
             if span.is_recorded:
                 span.tell(_told(operation, context), error=_kind(result.errors))
         return result

@@ -38,6 +38,11 @@ class Limits:
     rows: int = 1000
     introspection: bool = True
 
+    @property
+    def hides_names(self) -> bool:
+        """Whether errors leave out which names were nearly right: the schema would be found out by them."""
+        return not self.introspection
+
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """The limits that the settings give."""

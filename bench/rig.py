@@ -21,6 +21,7 @@ from automations.database import Database, DedicatedConnection
 from automations.migrations import migrate
 from automations.orchestration.tenants import ensure_default_tenant
 from automations.postgres import EmbeddedPostgres
+from bench.server_settings import server_settings
 
 POSTGRES = "postgres"
 """Folder of PostgreSQL in the run's own."""
@@ -122,15 +123,10 @@ class Rig:
             "maintenance_work_mem": "'1GB'",
         }
         async with self.connection(self._postgres.url) as connection:
-            for name, value in settings.items():
-                await connection.execute(f"ALTER SYSTEM SET {name} = {value}")
-            await connection.execute("SELECT pg_reload_conf()")
             try:
-                yield
+                async with server_settings(connection, settings):
+                    yield
             finally:
-                for name in settings:
-                    await connection.execute(f"ALTER SYSTEM RESET {name}")
-                await connection.execute("SELECT pg_reload_conf()")
                 await connection.execute("CHECKPOINT")
 
     async def postgres_version(self) -> str:

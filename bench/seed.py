@@ -234,7 +234,7 @@ async def states(connection: DedicatedConnection, tenant_id: UUID, count: int) -
 
 
 async def entered_states(connection: DedicatedConnection, tenant_id: UUID, count: int, *, each: int) -> None:
-    """So many states for each run, as history: they are on no queue."""
+    """So many Running states for each run, as history: they are on no queue."""
     await connection.execute(_BULK)
     await connection.execute(
         "INSERT INTO public.flow_run_state (tenant_id, flow_run_id, version, state, message) "
@@ -243,18 +243,6 @@ async def entered_states(connection: DedicatedConnection, tenant_id: UUID, count
         tenant_id,
         count,
         each,
-    )
-    await connection.execute(_END)
-
-
-async def running_states(connection: DedicatedConnection, tenant_id: UUID, count: int) -> None:
-    """The state of each run that made it Running, as history: it is on no queue."""
-    await connection.execute(_BULK)
-    await connection.execute(
-        "INSERT INTO public.flow_run_state (tenant_id, flow_run_id, version, state, message) "
-        "SELECT $1, md5('flow_run' || n)::uuid, 1, 'Running', 'Running flow.' FROM generate_series(1, $2::int) AS n",
-        tenant_id,
-        count,
     )
     await connection.execute(_END)
 

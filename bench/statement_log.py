@@ -5,14 +5,15 @@ without.
 """
 
 import re
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from automations.database import DedicatedConnection, load_queries
 from automations.resources import resource
+from bench.server_settings import server_settings
 
 READ = "(read over GraphQL)"
 _ENTRY = re.compile(r"^\S+ \S+ UTC \[(\d+)\] (\w+):  (.*)$")
@@ -28,18 +29,9 @@ class Ran:
     ms: float
 
 
-@asynccontextmanager
-async def logged(connection: DedicatedConnection) -> AsyncIterator[None]:
+def logged(connection: DedicatedConnection) -> AbstractAsyncContextManager[None]:
     """Meanwhile, every statement is logged, of those too who are connected already."""
-    for name, value in _SETTINGS.items():
-        await connection.execute(f"ALTER SYSTEM SET {name} = {value}")
-    await connection.execute("SELECT pg_reload_conf()")
-    try:
-        yield
-    finally:
-        for name in _SETTINGS:
-            await connection.execute(f"ALTER SYSTEM RESET {name}")
-        await connection.execute("SELECT pg_reload_conf()")
+    return server_settings(connection, _SETTINGS)
 
 
 def statements(file: Path, start: int) -> list[Ran]:

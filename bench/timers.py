@@ -45,7 +45,7 @@ async def run(rig: Rig) -> Outcome:
         tenant_id = await default_tenant(connection)
         await seed.flows(connection, tenant_id, FLOWS)
         await seed.runs(connection, tenant_id, OPEN_RUNS, flows=FLOWS)
-        await seed.running_states(connection, tenant_id, OPEN_RUNS)
+        await seed.entered_states(connection, tenant_id, OPEN_RUNS, each=1)
         await connection.execute("VACUUM ANALYZE")
         backfill_seconds = await _add_sla(connection, tenant_id)
         config_id = await connection.fetchval("SELECT id FROM automations.flow_sla_config")

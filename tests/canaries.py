@@ -45,17 +45,23 @@ async def refuse_in_answer(response: httpx.Response) -> None:
     assert not reveals(response.text), f"the answer to {response.request.content!r} shows a secret"
 
 
-async def refuse_in_database(connection: DedicatedConnection) -> None:
-    """AssertionError where a table shows a secret, as a text or as bytes."""
-    tables = await connection.fetch(
+async def table_names(connection: DedicatedConnection) -> list[str]:
+    """Every table, those of an existing backend among them, quoted where that is needed."""
+    rows = await connection.fetch(
         "SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables "
         "WHERE schemaname IN ('public', 'automations')"
     )
+    return [row["name"] for row in rows]
+
+
+async def refuse_in_database(connection: DedicatedConnection) -> None:
+    """AssertionError where a table shows a secret, as a text or as bytes."""
+    tables = await table_names(connection)
     if not tables:
         return
     shows = "SELECT '{0}' AS name WHERE EXISTS (SELECT FROM {0} AS r WHERE CAST(r AS text) ~* $1)"
     found = await connection.fetch(
-        " UNION ALL ".join(shows.format(table["name"]) for table in tables),
+        " UNION ALL ".join(shows.format(table) for table in tables),
         f"{_MARK.pattern}|{_MARK_BYTES.hex()}",
     )
     assert not found, f"a secret is shown by {', '.join(row['name'] for row in found)}"

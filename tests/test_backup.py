@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from automations.database import Database
-from tests.canaries import CANARY
+from tests.canaries import CANARY, table_names
 from tests.harness import Automations, running, serving
 from tests.receivers import Receiver, reply
 from tests.test_cli import automations, complaint
@@ -28,11 +28,8 @@ async def are_delivered(server: Automations, count: int) -> None:
 async def contents(database_url: str) -> dict[str, int]:
     """How many rows each table has; the queues of changes are not backed up whole, being unlogged."""
     connection = await Database(database_url).dedicated()
-    tables = await connection.fetch(
-        "SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables "
-        "WHERE schemaname IN ('public', 'automations')"
-    )
-    counts = {row["name"]: await connection.fetchval(f"SELECT count(*) FROM {row['name']}") for row in tables}
+    tables = await table_names(connection)
+    counts = {name: await connection.fetchval(f"SELECT count(*) FROM {name}") for name in tables}
     await connection.close()
     return counts
 
